@@ -1,0 +1,31 @@
+/* Writes canonical messages: JSON from what was understood, never a copy of what came.
+ * Every function adds to a buf; ask buf_ok() at the end. Threads: pure functions. */
+#ifndef SIGBRIDGE_PROTO_MESSAGE_H
+#define SIGBRIDGE_PROTO_MESSAGE_H
+
+#include "base/buf.h"
+#include "base/problem.h"
+#include "base/text.h"
+#include "proto/envelope.h"
+
+#include <stdint.h>
+
+/* A checked message for a peer's inbox on MQTT. The topic names both ends, so the payload does not.
+ */
+void message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms);
+
+/* A checked message for a WebSocket, `from` stamped by us, without the closing brace: the session
+ * adds
+ * `,"seq":N}`. For MSG_CANDIDATES call message_put_candidate() once per candidate instead. */
+void message_put_ws(struct buf *b, const struct envelope *e, struct text from);
+void message_put_candidate(struct buf *b, const struct envelope *e, const struct candidate_init *c,
+                           struct text from);
+
+/* {"type":"error",…}, complete. id and to may be empty. retry_after_ms 0: not said. */
+void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to,
+                       int64_t retry_after_ms);
+
+/* {"candidate":…,"sdpMid":…,…} or null. */
+void message_put_candidate_init(struct buf *b, const struct candidate_init *c);
+
+#endif
