@@ -1,0 +1,223 @@
+#include "core/inbound.h"
+
+#include "base/log.h"
+#include "core/roster.h"
+#include "proto/message.h"
+
+static struct text none(void)
+{
+    return text_of_str("");
+}
+
+void inbound_refuse(struct router *r, struct text room, struct text to, const struct problem *p,
+                    struct text id)
+{
+    int64_t retry_ms;
+    if (!rate_take(&r->error_replies, r->now.mono_us, &retry_ms)) {
+        r->metrics.dropped[DROP_ERROR_REPLIES]++;
+        return;
+    }
+    log_line(LOG_INFO, "refused", LOG_S("from", "mqtt"), LOG_T("room", room.p, text_len(&room)),
+             LOG_T("peer", to.p, text_len(&to)), LOG_S("error", status_name(p->status)),
+             LOG_S("why", p->text), LOG_END);
+    buf_clear(&r->topic);
+    topic_inbox(&r->topic, r->o.prefix, room, to, text_of_str(NAME_BRIDGE));
+    buf_clear(&r->out);
+    message_put_error(&r->out, p, id, none(), 0);
+    (void)router_publish_out(r, false, 0, NULL);
+}
+
+/* A payload that repeats who sent it to whom must agree with its topic. */
+static bool agrees(const struct envelope *e, const struct topic *t, struct problem *why)
+{
+    if (envelope_has(e, FIELD_FROM) && !text_same(envelope_text(e, FIELD_FROM), t->from)) {
+        problem_set(why, STATUS_INVALID_MESSAGE, 0, "message-topic",
+                    "`from` is not the sender that stands in the topic");
+        return false;
+    }
+    if (envelope_has(e, FIELD_TO) && !text_same(envelope_text(e, FIELD_TO), t->peer)) {
+        problem_set(why, STATUS_INVALID_MESSAGE, 0, "message-topic",
+                    "`to` is not the receiver that stands in the topic");
+        return false;
+    }
+    return true;
+}
+
+static bool in_order(struct session *s, const struct envelope *e, struct text from,
+                     struct text call, struct problem *why)
+{
+    if (e->type == MSG_ANSWER && !calls_waiting(&s->calls, from, call, CALL_OUT)) {
+        problem_set(why, STATUS_UNEXPECTED_ANSWER, 0, NULL,
+                    "no offer to this peer and call waits for an answer");
+        return false;
+    }
+    if (e->type == MSG_OFFER)
+        (void)calls_offer(&s->calls, from, call, CALL_IN);
+    else if (e->type == MSG_ANSWER || e->type == MSG_BYE)
+        calls_clear(&s->calls, from, call);
+    return true;
+}
+
+static bool read(struct router *r, const struct topic *t, struct text payload, enum msg_side side,
+                 struct envelope *e, struct problem *why)
+{
+    return envelope_parse(payload.p, text_len(&payload), side, e, why) == STATUS_OK &&
+           agrees(e, t, why) && envelope_check(e, r->scratch, r->scratch_size, why) == STATUS_OK;
+}
+
+static void refuse(struct router *r, const struct topic *t, const struct envelope *e,
+                   const struct problem *why)
+{
+    char id[NAME_MAX_BYTES];
+    r->metrics.refused[FROM_MQTT][why->status]++;
+    inbound_refuse(r, t->room, t->from, why, envelope_plain(e, FIELD_ID, id));
+}
+
+static void deliver(struct router *r, struct session *s)
+{
+    if (!buf_ok(&r->out)) {
+        r->socket_ops.close(s->socket, 1011, "out of memory");
+        return;
+    }
+    session_send(s, &r->socket_ops, text_of(r->out.data, r->out.len));
+    r->metrics.forwarded_ws++;
+}
+
+static void deliver_bundle(struct router *r, struct session *s, const struct envelope *e,
+                           struct text from)
+{
+    struct json_span items[ENVELOPE_CANDIDATES_MAX];
+    struct json_span bundle = e->field[FIELD_CANDIDATES];
+    size_t n;
+    (void)json_array(bundle.p, bundle.len, items, ENVELOPE_CANDIDATES_MAX, &n, NULL);
+    for (size_t i = 0; i < n; i++) {
+        struct candidate_init c;
+        (void)candidate_init_parse(items[i], &c, NULL);
+        buf_clear(&r->out);
+        message_put_candidate(&r->out, e, &c, from);
+        deliver(r, s);
+    }
+}
+
+/* What another bridge, or this one, has to say about a message of ours. */
+static void pass_on_error(struct router *r, struct session *s, struct text payload)
+{
+    struct envelope e;
+    struct buf *b = &r->out;
+    static const enum msg_field fields[] = {FIELD_CODE, FIELD_ERROR, FIELD_MESSAGE,
+                                            FIELD_ID,   FIELD_TO,    FIELD_RETRY_AFTER};
+    if (envelope_parse(payload.p, text_len(&payload), SIDE_BRIDGE, &e, NULL) != STATUS_OK ||
+        e.type != MSG_ERROR)
+        return;
+    buf_clear(b);
+    buf_str(b, "{\"type\":\"error\"");
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (!envelope_has(&e, fields[i]))
+            continue;
+        buf_str(b, ",\"");
+        buf_str(b, msg_field_name(fields[i]));
+        buf_str(b, "\":");
+        json_put_span(b, e.field[fields[i]]);
+    }
+    buf_char(b, '}');
+    router_send(r, s);
+}
+
+static void to_session(struct router *r, struct session *s, const struct topic *t,
+                       struct text payload)
+{
+    struct envelope e = {0};
+    struct problem why = {0};
+    char call_bytes[NAME_MAX_BYTES];
+    if (!read(r, t, payload, SIDE_PEER, &e, &why) ||
+        !in_order(s, &e, t->from, envelope_plain(&e, FIELD_CALL, call_bytes), &why)) {
+        refuse(r, t, &e, &why);
+        return;
+    }
+    r->metrics.received[FROM_MQTT][e.type]++;
+    roster_flush_room(r, s->peer->room); /* who speaks has been announced before */
+    if (e.type == MSG_CANDIDATES) {
+        deliver_bundle(r, s, &e, t->from);
+        return;
+    }
+    buf_clear(&r->out);
+    message_put_ws(&r->out, &e, t->from);
+    deliver(r, s);
+}
+
+static void answer_ice_servers(struct router *r, const struct topic *t, const struct envelope *e)
+{
+    struct buf *b = &r->out;
+    buf_clear(&r->topic);
+    topic_inbox(&r->topic, r->o.prefix, t->room, t->from, text_of_str(NAME_BRIDGE));
+    buf_clear(b);
+    buf_str(b, "{\"type\":\"ice-servers\",\"iceServers\":");
+    buf_str(b, r->o.ice_servers);
+    if (envelope_has(e, FIELD_ID)) {
+        buf_str(b, ",\"id\":");
+        json_put_span(b, e->field[FIELD_ID]);
+    }
+    buf_char(b, '}');
+    (void)router_publish_out(r, false, 0, NULL);
+}
+
+static void to_bridge(struct router *r, const struct topic *t, struct text payload)
+{
+    struct envelope e = {0};
+    struct problem why = {0};
+    if (envelope_parse(payload.p, text_len(&payload), SIDE_ASK, &e, &why) != STATUS_OK) {
+        refuse(r, t, &e, &why);
+        return;
+    }
+    r->metrics.received[FROM_MQTT][e.type]++;
+    answer_ice_servers(r, t, &e);
+}
+
+void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
+{
+    bool from_bridge = text_equals(t->from, NAME_BRIDGE);
+    if (text_equals(t->peer, NAME_BRIDGE)) {
+        if (!from_bridge && bridges_first(r))
+            to_bridge(r, t, payload);
+        return;
+    }
+    struct room *room = registry_room(&r->registry, t->room);
+    struct peer *p = room ? registry_peer(room, t->peer) : NULL;
+    if (!p || !p->session || p->session->state != SESSION_JOINED)
+        r->metrics.dropped[DROP_NO_SESSION]++;
+    else if (from_bridge)
+        pass_on_error(r, p->session, payload);
+    else
+        to_session(r, p->session, t, payload);
+}
+
+void inbound_all(struct router *r, const struct topic *t, struct text payload)
+{
+    struct envelope e = {0};
+    struct problem why = {0};
+    struct room *room = registry_room(&r->registry, t->room);
+    if (!room || !room->session_count) {
+        r->metrics.dropped[DROP_NO_SESSION]++;
+        return;
+    }
+    if (!read(r, t, payload, SIDE_PEER, &e, &why)) {
+        refuse(r, t, &e, &why);
+        return;
+    }
+    if (e.type != MSG_MESSAGE) {
+        problem_set(&why, STATUS_INVALID_MESSAGE, 0, "message-topic",
+                    "only `message` goes to a whole room: publish to the inbox of a peer");
+        refuse(r, t, &e, &why);
+        return;
+    }
+    r->metrics.received[FROM_MQTT][e.type]++;
+    roster_flush_room(r, room);
+    buf_clear(&r->out);
+    message_put_ws(&r->out, &e, t->from);
+    LIST_EACH(l, &room->sessions)
+    {
+        struct session *s = LIST_ITEM(l, struct session, in_room);
+        if (s->state == SESSION_JOINED && !text_same(peer_name(s->peer), t->from))
+            deliver(r, s);
+    }
+}

@@ -1,0 +1,15 @@
+/* From the broker to our sessions: the inboxes of local peers, broadcasts, and what devices ask
+ * `_bridge`. What a device sent wrongly is answered to its inbox. */
+#ifndef SIGBRIDGE_CORE_INBOUND_H
+#define SIGBRIDGE_CORE_INBOUND_H
+
+#include "core/router.h"
+
+void inbound_inbox(struct router *r, const struct topic *t, struct text payload);
+void inbound_all(struct router *r, const struct topic *t, struct text payload);
+
+/* Answers a peer on MQTT from `_bridge`, at a bounded rate. */
+void inbound_refuse(struct router *r, struct text room, struct text to, const struct problem *p,
+                    struct text id);
+
+#endif

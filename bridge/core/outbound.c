@@ -1,0 +1,149 @@
+#include "core/outbound.h"
+
+#include "core/delivery.h"
+#include "core/membership.h"
+#include "core/roster.h"
+#include "proto/message.h"
+
+static bool refuse(struct problem *why, enum status status, const char *text)
+{
+    problem_set(why, status, 0, NULL, "%s", text);
+    return false;
+}
+
+/* Is it there to be reached, and is it somebody else? */
+static bool check_target(const struct session *s, struct text to, struct problem *why)
+{
+    const struct peer *p = registry_peer(s->peer->room, to);
+    if (p == s->peer)
+        return refuse(why, STATUS_INVALID_MESSAGE, "`to` is your own name");
+    if (!p || !p->info)
+        return refuse(why, STATUS_PEER_NOT_FOUND, "nobody of this name is in the room");
+    return true;
+}
+
+static bool check_order(const struct session *s, const struct envelope *e, struct text to,
+                        struct text call, struct problem *why)
+{
+    if (e->type == MSG_ANSWER && !calls_waiting(&s->calls, to, call, CALL_IN))
+        return refuse(why, STATUS_UNEXPECTED_ANSWER,
+                      "no offer of this peer and call waits for an answer");
+    return true;
+}
+
+static void note_order(struct session *s, const struct envelope *e, struct text to,
+                       struct text call)
+{
+    if (e->type == MSG_OFFER)
+        (void)calls_offer(&s->calls, to, call, CALL_OUT); /* without memory its answer is refused */
+    else if (e->type == MSG_ANSWER || e->type == MSG_BYE)
+        calls_clear(&s->calls, to, call);
+}
+
+static enum status publish(struct router *r, struct session *s, const struct envelope *e,
+                           struct text to, struct text call, struct text id)
+{
+    struct delivery *d = delivery_create(s, e->type, id, to, call, r->now.mono_us);
+    if (!d)
+        return STATUS_NO_MEMORY;
+    buf_clear(&r->topic);
+    if (text_end(&to))
+        topic_all(&r->topic, r->o.prefix, room_name(s->peer->room), peer_name(s->peer));
+    else
+        topic_inbox(&r->topic, r->o.prefix, room_name(s->peer->room), to, peer_name(s->peer));
+    buf_clear(&r->out);
+    message_put_mqtt(&r->out, e, (uint64_t)r->now.wall_ms);
+    enum status status = router_publish_out(r, false, 0, d);
+    if (status != STATUS_OK)
+        delivery_destroy(d);
+    return status;
+}
+
+static const char *publish_problem(enum status s)
+{
+    switch (s) {
+    case STATUS_TOO_LARGE:
+        return "the message is larger than the broker takes";
+    case STATUS_NO_MEMORY:
+        return "the bridge is out of memory: try again later";
+    default:
+        return "the broker cannot be reached and the outage buffer is full: try again later";
+    }
+}
+
+/* True when the id is known: it was answered here, or will be. */
+static bool is_retry(struct router *r, struct session *s, struct text id)
+{
+    enum recent_state known = text_end(&id) ? RECENT_NEW : recent_find(&s->recent, id);
+    if (known == RECENT_NEW)
+        return false;
+    r->metrics.duplicates++;
+    if (known == RECENT_DONE)
+        router_ack(r, s, id, false);
+    return true;
+}
+
+void outbound_forward(struct router *r, struct session *s, const struct envelope *e)
+{
+    struct problem why = {0};
+    char id_bytes[NAME_MAX_BYTES], call_bytes[NAME_MAX_BYTES];
+    struct text id = envelope_plain(e, FIELD_ID, id_bytes);
+    struct text call = envelope_plain(e, FIELD_CALL, call_bytes);
+    struct text to = envelope_text(e, FIELD_TO);
+    if (is_retry(r, s, id))
+        return;
+    bool ok = (text_end(&to) || check_target(s, to, &why)) &&
+              envelope_check(e, r->scratch, r->scratch_size, &why) == STATUS_OK &&
+              check_order(s, e, to, call, &why);
+    if (ok) {
+        enum status status = publish(r, s, e, to, call, id);
+        ok = status == STATUS_OK || refuse(&why, status, publish_problem(status));
+    }
+    if (!ok) {
+        router_refuse(r, s, &why, e);
+        return;
+    }
+    if (!text_end(&id))
+        recent_add(&s->recent, id);
+    note_order(s, e, to, call);
+    r->metrics.forwarded_mqtt++;
+}
+
+static void failed(struct router *r, struct delivery *d, const struct problem *why)
+{
+    struct session *s = d->session;
+    r->metrics.refused[FROM_WS][why->status]++;
+    if (d->type == MSG_JOIN)
+        membership_leave(r, s, "failed", text_of_str(""));
+    else if (d->type == MSG_OFFER)
+        calls_withdraw(&s->calls, delivery_to(d), delivery_call(d), CALL_OUT);
+    else if (d->type == MSG_ANSWER) /* the offer waits again, so that the answer may be repeated */
+        (void)calls_offer(&s->calls, delivery_to(d), delivery_call(d), CALL_IN);
+    recent_forget(&s->recent, delivery_id(d));
+    router_send_error(r, s, why, delivery_id(d), delivery_to(d));
+}
+
+void outbound_published(struct router *r, struct delivery *d, enum status status, bool found)
+{
+    struct session *s = d->session;
+    struct problem why;
+    bool reached = found || d->to_len == 0; /* nobody in the room is no error of a broadcast */
+    if (s && status == STATUS_OK && reached) {
+        if (d->id_len) {
+            recent_done(&s->recent, delivery_id(d));
+            router_ack(r, s, delivery_id(d), false);
+        }
+    } else if (s) {
+        if (status == STATUS_OK)
+            problem_set(&why, STATUS_PEER_NOT_FOUND, 0, NULL,
+                        "nobody listens at this peer's inbox");
+        else
+            problem_set(&why, status, 0, NULL, "%s",
+                        status == STATUS_FORBIDDEN ? "the broker does not allow it"
+                        : status == STATUS_TOO_LARGE
+                            ? "the message is larger than the broker takes"
+                            : "the broker did not take the message in time: it was not delivered");
+        failed(r, d, &why);
+    }
+    delivery_destroy(d);
+}

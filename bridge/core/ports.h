@@ -1,0 +1,60 @@
+/* What the core needs from outside, as tables of functions that app fills in. The core calls them;
+ * none of them calls back into the core before it returns. */
+#ifndef SIGBRIDGE_CORE_PORTS_H
+#define SIGBRIDGE_CORE_PORTS_H
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct delivery;
+
+/* How a session's socket is reached. `socket` is what router_open() was given. */
+struct socket_ops {
+    /* Queues one text frame made of the two parts (copied). A socket whose queue is full marks
+     * itself for closing (1013) and drops the frame; router_close() follows from the loop. */
+    void (*send)(void *socket, struct text head, struct text tail);
+    /* Marks the socket for closing after what is queued; router_close() follows from the loop.
+     * reason: a static sentence of up to 123 bytes. */
+    void (*close)(void *socket, int code, const char *reason);
+};
+
+/* One message to the broker, QoS 1. All of it is copied. */
+struct publication {
+    const char *topic;
+    struct text payload;
+    bool retain;
+    uint32_t expiry_s;         /* MQTT 5 message expiry; 0: none */
+    bool ours;                 /* the bridge's own: not counted against the outage buffer */
+    const char *reason;        /* user property `reason` of a cleared presence; or NULL */
+    struct delivery *delivery; /* told the outcome by router_published(); NULL: nobody asks */
+};
+
+struct bus_ops {
+    /* STATUS_OK: the outcome follows, once, even if the broker never answers. STATUS_UNAVAILABLE:
+     * the outage buffer is full; STATUS_TOO_LARGE, STATUS_NO_MEMORY: nothing follows. */
+    enum status (*publish)(void *bus, const struct publication *p);
+    /* QoS 1. While the broker is away these do nothing: router_bus_up() subscribes again. A filter
+     * that the broker refuses comes back through router_refused(). */
+    void (*subscribe)(void *bus, const char *const *filters, size_t count);
+    void (*unsubscribe)(void *bus, const char *filter);
+};
+
+/* One change of who is present, for the history. Texts are copied. */
+enum record_what { RECORD_JOINED, RECORD_UPDATED, RECORD_LEFT, RECORD_SWEEP };
+
+struct record {
+    enum record_what what;
+    struct text room, peer, kind, bridge, transport, sid, meta, reason;
+    int64_t since_ms;
+    int64_t at_ms;
+};
+
+struct recorder_ops {
+    void (*record)(void *recorder, const struct record *r); /* never waits */
+};
+
+#endif

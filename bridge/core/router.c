@@ -1,0 +1,364 @@
+#include "core/router.h"
+
+#include "base/log.h"
+#include "core/delivery.h"
+#include "core/inbound.h"
+#include "core/membership.h"
+#include "core/outbound.h"
+#include "core/roster.h"
+#include "core/watch.h"
+#include "proto/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUT_MAX = 16 * 1024 * 1024, ERROR_REPLIES_PER_S = 50, ERROR_REPLIES_BURST = 200 };
+
+#define TICK_US INT64_C(1000000)
+
+/* One per membership that ended while the broker was away, so no more than there were sessions. */
+struct stale_filter {
+    struct link at;
+    char filter[];
+};
+
+enum status router_init(struct router *r, const struct router_options *o, struct now now)
+{
+    *r = (struct router){.o = *o, .now = now};
+    r->started_ms = now.wall_ms;
+    registry_init(&r->registry);
+    bridges_init(&r->bridges);
+    list_init(&r->sessions);
+    list_init(&r->idle);
+    list_init(&r->joining);
+    list_init(&r->renewing);
+    list_init(&r->fences);
+    list_init(&r->stale);
+    list_init(&r->watch.waiting);
+    rate_init(&r->error_replies, ERROR_REPLIES_PER_S, ERROR_REPLIES_BURST, now.mono_us);
+    buf_init(&r->out, OUT_MAX);
+    buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);
+    r->scratch_size = ENVELOPE_SDP_MAX;
+    r->scratch = malloc(r->scratch_size);
+    return r->scratch ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void router_release(struct router *r)
+{
+    struct link *l;
+    while ((l = list_first(&r->sessions)))
+        session_destroy(LIST_ITEM(l, struct session, in_all));
+    while ((l = list_first(&r->stale))) {
+        list_remove(l);
+        free(LIST_ITEM(l, struct stale_filter, at));
+    }
+    bridges_release(&r->bridges);
+    registry_release(&r->registry);
+    buf_release(&r->out);
+    free(r->scratch);
+    r->scratch = NULL;
+}
+
+bool router_ready(const struct router *r)
+{
+    return r->bus_up && r->watch.complete && !r->draining;
+}
+
+void router_send(struct router *r, struct session *s)
+{
+    if (buf_ok(&r->out))
+        r->socket_ops.send(s->socket, text_of(r->out.data, r->out.len), text_of_str(""));
+    else
+        r->socket_ops.close(s->socket, 1011, "out of memory");
+}
+
+enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s, struct delivery *d)
+{
+    if (!buf_ok(&r->out))
+        return STATUS_NO_MEMORY;
+    return router_publish(r, text_of(r->out.data, r->out.len), retain, expiry_s, NULL, d);
+}
+
+enum status router_publish(struct router *r, struct text payload, bool retain, uint32_t expiry_s,
+                           const char *reason, struct delivery *d)
+{
+    struct publication p = {
+        .topic = buf_cstr(&r->topic),
+        .payload = payload,
+        .retain = retain,
+        .expiry_s = expiry_s,
+        .ours = !d || retain,
+        .reason = reason,
+        .delivery = d,
+    };
+    return r->bus_ops.publish(r->bus, &p);
+}
+
+void router_unsubscribe(struct router *r, const char *filter)
+{
+    if (r->bus_up) {
+        r->bus_ops.unsubscribe(r->bus, filter);
+        return;
+    }
+    size_t size = strlen(filter) + 1;
+    struct stale_filter *stale = malloc(sizeof *stale + size);
+    if (!stale)
+        return; /* then messages to nobody are counted, not reported, until the broker forgets us */
+    memcpy(stale->filter, filter, size);
+    list_init(&stale->at);
+    list_add(&r->stale, &stale->at);
+}
+
+static void unsubscribe_stale(struct router *r)
+{
+    struct link *l;
+    while ((l = list_first(&r->stale))) {
+        struct stale_filter *stale = LIST_ITEM(l, struct stale_filter, at);
+        list_remove(l);
+        r->bus_ops.unsubscribe(r->bus, stale->filter);
+        free(stale);
+    }
+}
+
+void router_send_error(struct router *r, struct session *s, const struct problem *p, struct text id,
+                       struct text to)
+{
+    buf_clear(&r->out);
+    message_put_error(&r->out, p, id, to, 0);
+    router_send(r, s);
+}
+
+void router_refuse(struct router *r, struct session *s, const struct problem *p,
+                   const struct envelope *e)
+{
+    char id[NAME_MAX_BYTES];
+    int code = status_close_code(p->status);
+    r->metrics.refused[FROM_WS][p->status]++;
+    router_send_error(r, s, p, envelope_plain(e, FIELD_ID, id), envelope_text(e, FIELD_TO));
+    log_line(LOG_DEBUG, "refused", LOG_S("from", "ws"), LOG_S("error", status_name(p->status)),
+             LOG_S("why", p->text), LOG_END);
+    if (code)
+        r->socket_ops.close(s->socket, code, status_word(p->status));
+}
+
+void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers)
+{
+    if (text_end(&id))
+        return;
+    buf_clear(&r->out);
+    buf_str(&r->out, "{\"type\":\"ack\",\"id\":");
+    json_put_text(&r->out, id);
+    if (with_ice_servers) {
+        buf_str(&r->out, ",\"iceServers\":");
+        buf_str(&r->out, r->o.ice_servers);
+    }
+    buf_char(&r->out, '}');
+    r->metrics.acks++;
+    router_send(r, s);
+}
+
+struct session *router_open(struct router *r, void *socket, struct now now)
+{
+    r->now = now;
+    struct session *s = session_create(socket);
+    if (!s)
+        return NULL;
+    list_add(&r->sessions, &s->in_all);
+    list_add(&r->idle, &s->timer);
+    s->deadline_us = now.mono_us + r->o.join_timeout_us;
+    r->session_count++;
+    return s;
+}
+
+void router_close(struct router *r, struct session *s, const char *reason, struct now now)
+{
+    r->now = now;
+    membership_leave(r, s, reason, text_of_str(""));
+    r->session_count--;
+    session_destroy(s);
+}
+
+static void on_ping(struct router *r, struct session *s, const struct envelope *e)
+{
+    char id[NAME_MAX_BYTES];
+    buf_clear(&r->out);
+    buf_str(&r->out, "{\"type\":\"pong\",\"time\":");
+    buf_int(&r->out, r->now.wall_ms);
+    buf_char(&r->out, '}');
+    router_send(r, s);
+    router_ack(r, s, envelope_plain(e, FIELD_ID, id), false);
+}
+
+static void on_resume(struct router *r, struct session *s, const struct envelope *e)
+{
+    struct problem why;
+    problem_set(&why, STATUS_SESSION_EXPIRED, 0, NULL,
+                "this bridge does not know the session any more: join again");
+    router_refuse(r, s, &why, e);
+}
+
+/* What only a member may send. */
+static void on_member_message(struct router *r, struct session *s, const struct envelope *e)
+{
+    struct problem why;
+    char id[NAME_MAX_BYTES];
+    if (s->state != SESSION_JOINED) {
+        problem_set(&why, STATUS_NOT_JOINED, 0, NULL, "`join` a room first and wait for `joined`");
+        router_refuse(r, s, &why, e);
+        return;
+    }
+    switch (e->type) {
+    case MSG_LEAVE:
+        membership_leave(r, s, "leave", envelope_plain(e, FIELD_ID, id));
+        break;
+    case MSG_UPDATE:
+        membership_update(r, s, e);
+        break;
+    case MSG_REFRESH:
+        router_ack(r, s, envelope_plain(e, FIELD_ID, id), true);
+        break;
+    default:
+        outbound_forward(r, s, e);
+    }
+}
+
+void router_message(struct router *r, struct session *s, const char *bytes, size_t len,
+                    struct now now)
+{
+    struct envelope e;
+    struct problem why = {0};
+    r->now = now;
+    if (envelope_parse(bytes, len, SIDE_CLIENT, &e, &why) != STATUS_OK) {
+        router_refuse(r, s, &why, &e);
+        return;
+    }
+    r->metrics.received[FROM_WS][e.type]++;
+    if (e.type == MSG_JOIN)
+        membership_join(r, s, &e);
+    else if (e.type == MSG_RESUME)
+        on_resume(r, s, &e);
+    else if (e.type == MSG_PING)
+        on_ping(r, s, &e);
+    else
+        on_member_message(r, s, &e);
+}
+
+void router_bus_up(struct router *r, struct now now)
+{
+    r->now = now;
+    r->bus_up = true;
+    unsubscribe_stale(r);
+    watch_restart(r);
+}
+
+void router_bus_down(struct router *r, struct now now)
+{
+    r->now = now;
+    r->bus_up = false;
+    watch_lost(r);
+}
+
+void router_bus_message(struct router *r, const char *topic, struct text payload, bool retained,
+                        struct text reason, struct now now)
+{
+    struct topic t;
+    struct text bytes = text_of_str(topic);
+    r->now = now;
+    if (!topic_parse(r->o.prefix, bytes.p, text_len(&bytes), &t)) {
+        r->metrics.dropped[DROP_BAD_TOPIC]++;
+        return;
+    }
+    if (retained && (t.kind == TOPIC_INBOX || t.kind == TOPIC_ALL)) {
+        /* Somebody's mistake: an offer from any time, again for each session of that name. */
+        r->metrics.dropped[DROP_RETAINED]++;
+        return;
+    }
+    switch (t.kind) {
+    case TOPIC_PRESENCE:
+        roster_message(r, &t, payload, retained, reason);
+        break;
+    case TOPIC_INBOX:
+        inbound_inbox(r, &t, payload);
+        break;
+    case TOPIC_ALL:
+        inbound_all(r, &t, payload);
+        break;
+    case TOPIC_BRIDGE_STATUS:
+    case TOPIC_BRIDGE_INBOX:
+        watch_bridge_message(r, &t, payload, retained);
+        break;
+    }
+}
+
+void router_published(struct router *r, struct delivery *d, enum status status, bool found,
+                      struct now now)
+{
+    r->now = now;
+    if (d->session && status == STATUS_OK)
+        metrics_puback(&r->metrics, now.mono_us - d->started_us);
+    outbound_published(r, d, status, found);
+}
+
+void router_refused(struct router *r, const char *filter, struct now now)
+{
+    r->now = now;
+    log_line(LOG_ERROR, "subscription-refused", LOG_S("filter", filter),
+             LOG_S("remedy", "let the bridge's user read this topic in the broker's ACL"), LOG_END);
+}
+
+int64_t router_tick(struct router *r, struct now now)
+{
+    r->now = now;
+    membership_tick(r);
+    roster_tick(r);
+    watch_tick(r);
+    bridges_tick(r);
+    return now.mono_us + TICK_US;
+}
+
+void router_flush(struct router *r, struct now now)
+{
+    r->now = now;
+    roster_flush(r);
+}
+
+void router_drain(struct router *r, const char *reason, struct now now)
+{
+    r->now = now;
+    r->draining = true;
+    roster_flush(r);
+    LIST_EACH(l, &r->sessions)
+    {
+        struct session *s = LIST_ITEM(l, struct session, in_all);
+        buf_clear(&r->out);
+        buf_str(&r->out, "{\"type\":\"closing\",\"reason\":");
+        json_put_str(&r->out, reason);
+        buf_str(&r->out, ",\"retryAfter\":");
+        /* Spread over two seconds, so that they do not all come back at once. */
+        buf_uint(&r->out, 100 + map_hash(s->sid, sizeof s->sid) % 2000);
+        buf_char(&r->out, '}');
+        router_send(r, s);
+        membership_leave(r, s, "drain", text_of_str(""));
+        r->socket_ops.close(s->socket, 1012, reason);
+    }
+    watch_publish_status(r, false);
+}
+
+static void gauge(struct buf *b, const char *name, const char *help, uint64_t value)
+{
+    metric_head(b, name, "gauge", help);
+    metric_value(b, name, NULL, value);
+}
+
+void router_put_metrics(const struct router *r, struct buf *b)
+{
+    metrics_put(&r->metrics, b);
+    gauge(b, "sigbridge_sockets", "WebSockets that are open.", r->session_count);
+    gauge(b, "sigbridge_sessions", "WebSockets that are members of a room.", r->joined_count);
+    gauge(b, "sigbridge_rooms", "Rooms with somebody in them.", r->registry.rooms.count);
+    gauge(b, "sigbridge_peers", "Peers that are present, devices and sessions of all bridges.",
+          r->registry.present_count);
+    gauge(b, "sigbridge_broker_connected", "Whether the broker is connected.", r->bus_up);
+    gauge(b, "sigbridge_ready", "Whether the roster is complete and sessions are let in.",
+          router_ready(r));
+}

@@ -1,0 +1,131 @@
+/* The bridge's decisions: what comes in from WebSockets and from the broker, what goes out for it.
+ * No I/O: app connects it to sockets, bus and recorder by the tables of ports.h and tells it the
+ * time.
+ *
+ * Call router_flush() once per turn of the loop, after all that came in: presence changes that came
+ * together leave in one frame. Every entry takes the time; router_tick() says when it wants the
+ * next. Threads: the loop's. */
+#ifndef SIGBRIDGE_CORE_ROUTER_H
+#define SIGBRIDGE_CORE_ROUTER_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/problem.h"
+#include "core/bridges.h"
+#include "core/metrics.h"
+#include "core/ports.h"
+#include "core/registry.h"
+#include "core/session.h"
+#include "policy/rate.h"
+#include "proto/topic.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct now {
+    int64_t mono_us; /* for deadlines */
+    int64_t wall_ms; /* for the wire */
+};
+
+/* Strings are the caller's and outlive the router. */
+struct router_options {
+    const char *prefix;
+    const char *bridge; /* our name */
+    const char *run;    /* 6 characters, new for each process: sessions and our status carry it */
+    const char *version;
+    const char *ice_servers; /* JSON array */
+    bool watch_all;          /* presence.scope */
+    uint32_t presence_expiry_s;
+    int64_t join_timeout_us; /* for a socket without membership */
+    size_t message_max;      /* bytes of one WebSocket message */
+    size_t room_peers_max;
+};
+
+struct router {
+    struct router_options o;
+    struct socket_ops socket_ops;
+    struct bus_ops bus_ops;
+    struct recorder_ops recorder_ops;
+    void *bus;
+    void *recorder;
+
+    struct now now; /* of the entry that is running */
+    struct registry registry;
+    struct bridges bridges;
+    struct metrics metrics;
+    struct link sessions;
+    size_t session_count, joined_count;
+    struct link idle;     /* sessions by deadline: join timeout */
+    struct link joining;  /* WATCHING and JOINING, by deadline */
+    struct link renewing; /* JOINED, by when the presence must be published again */
+
+    bool bus_up;
+    bool swept; /* the history knows that the first roster was complete */
+    bool draining;
+    uint32_t generation; /* of the roster: one more with each connection to the broker */
+    uint64_t fence;
+    struct link fences; /* struct watch, in the order of their fences */
+    struct watch watch; /* of all rooms */
+    int64_t started_ms;
+    int64_t status_due_us;  /* when our status must be published again */
+    int64_t fence_retry_us; /* when the last fence goes out again, if one is still waited for */
+    int64_t roster_late_us; /* when a missing roster is worth a word; 0: it is not */
+    struct link stale;      /* struct stale_filter: to be unsubscribed when the broker is back */
+    struct rate error_replies;
+
+    struct buf out;   /* a message being written; empty between entries */
+    struct buf topic; /* a topic being written */
+    char *scratch;    /* an SDP being checked */
+    size_t scratch_size;
+    char topic_bytes[TOPIC_MAX];
+};
+
+enum status router_init(struct router *r, const struct router_options *o, struct now now);
+void router_release(struct router *r);
+
+/* A WebSocket opened, sent a whole message, was closed. NULL from router_open: no memory. */
+struct session *router_open(struct router *r, void *socket, struct now now);
+void router_message(struct router *r, struct session *s, const char *bytes, size_t len,
+                    struct now now);
+void router_close(struct router *r, struct session *s, const char *reason, struct now now);
+
+/* From the broker: connection up or down, a message, the outcome of a publication (found: false
+ * when PUBACK said 0x10; STATUS_OK, or why the broker did not take it), a refused subscription. */
+void router_bus_up(struct router *r, struct now now);
+void router_bus_down(struct router *r, struct now now);
+void router_bus_message(struct router *r, const char *topic, struct text payload, bool retained,
+                        struct text reason, struct now now);
+void router_published(struct router *r, struct delivery *d, enum status status, bool found,
+                      struct now now);
+void router_refused(struct router *r, const char *filter, struct now now);
+
+/* Does what is due; the monotonic time at which it wants to be called again. */
+int64_t router_tick(struct router *r, struct now now);
+void router_flush(struct router *r, struct now now);
+
+/* Ready to let people in: the broker is there and the roster is complete. */
+bool router_ready(const struct router *r);
+
+/* Tells every session to go elsewhere, ends their memberships, lets nobody in any more. */
+void router_drain(struct router *r, const char *reason, struct now now);
+
+void router_put_metrics(const struct router *r, struct buf *b);
+
+/* For the other files of core. */
+void router_send_error(struct router *r, struct session *s, const struct problem *p, struct text id,
+                       struct text to);
+void router_refuse(struct router *r, struct session *s, const struct problem *p,
+                   const struct envelope *e);
+void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers);
+enum status router_publish(struct router *r, struct text payload, bool retain, uint32_t expiry_s,
+                           const char *reason, struct delivery *d); /* to r->topic */
+/* What stands in r->out, whole or not at all: to the socket, which is closed when memory ran out;
+ * to the broker, STATUS_NO_MEMORY when it did. */
+void router_send(struct router *r, struct session *s);
+enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s,
+                               struct delivery *d);
+/* The broker keeps our subscriptions over a short outage: what ends meanwhile is ended afterwards.
+ */
+void router_unsubscribe(struct router *r, const char *filter);
+
+#endif

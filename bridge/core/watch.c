@@ -1,0 +1,267 @@
+#include "core/watch.h"
+
+#include "base/log.h"
+#include "core/bridges.h"
+#include "core/membership.h"
+#include "core/roster.h"
+
+/* Far more than a large roster takes. */
+#define ROSTER_LATE_US INT64_C(5000000)
+#define FENCE_RETRY_US INT64_C(10000000)
+
+static struct text any(void)
+{
+    return text_of_str("+");
+}
+
+static void subscribe_topic(struct router *r)
+{
+    const char *filter = buf_cstr(&r->topic);
+    r->bus_ops.subscribe(r->bus, &filter, 1);
+}
+
+static void publish_fence(struct router *r)
+{
+    char payload[40];
+    struct buf b;
+    struct text me = text_of_str(r->o.bridge);
+    buf_init_fixed(&b, payload, sizeof payload);
+    buf_str(&b, "{\"fence\":");
+    buf_uint(&b, r->fence);
+    buf_char(&b, '}');
+    buf_clear(&r->topic);
+    topic_bridge_inbox(&r->topic, r->o.prefix, me, me);
+    (void)router_publish(r, text_of(b.data, b.len), false, 0, NULL, NULL);
+    r->fence_retry_us = r->now.mono_us + FENCE_RETRY_US;
+}
+
+static void start_fence(struct router *r, struct watch *w)
+{
+    w->complete = false;
+    w->wanted = true;
+    w->fence = ++r->fence;
+    list_remove(&w->waiting);
+    list_add(&r->fences, &w->waiting);
+    publish_fence(r);
+}
+
+static void subscribe_room(struct router *r, struct room *room)
+{
+    buf_clear(&r->topic);
+    topic_presence(&r->topic, r->o.prefix, room_name(room), any());
+    subscribe_topic(r);
+    start_fence(r, &room->watch);
+}
+
+void watch_put_status(struct buf *b, const struct router_options *o, bool online, int64_t since_ms)
+{
+    buf_str(b, online ? "{\"online\":true" : "{\"online\":false");
+    buf_str(b, ",\"run\":");
+    json_put_str(b, o->run);
+    if (online) {
+        buf_str(b, ",\"since\":");
+        buf_int(b, since_ms);
+        buf_str(b, ",\"version\":");
+        json_put_str(b, o->version);
+    }
+    buf_char(b, '}');
+}
+
+void watch_publish_status(struct router *r, bool online)
+{
+    buf_clear(&r->topic);
+    topic_bridge_status(&r->topic, r->o.prefix, text_of_str(r->o.bridge));
+    buf_clear(&r->out);
+    watch_put_status(&r->out, &r->o, online, r->started_ms);
+    /* Renewed, so that it does not outlive us for long. */
+    (void)router_publish_out(r, true, online ? BRIDGES_EXPIRY_S : 0, NULL);
+    r->status_due_us = r->now.mono_us + INT64_C(1000000) * BRIDGES_RENEW_S;
+}
+
+void watch_restart(struct router *r)
+{
+    r->generation++;
+    watch_publish_status(r, !r->draining);
+    buf_clear(&r->topic);
+    topic_bridge_inbox(&r->topic, r->o.prefix, text_of_str(r->o.bridge), any());
+    subscribe_topic(r);
+    membership_subscribe_all(r);
+    if (r->o.watch_all) {
+        buf_clear(&r->topic);
+        topic_presence(&r->topic, r->o.prefix, any(), any());
+        subscribe_topic(r);
+    } else {
+        size_t at = 0;
+        struct room *room;
+        while ((room = map_next(&r->registry.rooms, &at)))
+            if (room->watch.wanted)
+                subscribe_room(r, room);
+    }
+    /* In front of the fence: who else runs is known with the roster. */
+    bridges_restart(r);
+    buf_clear(&r->topic);
+    topic_bridge_status(&r->topic, r->o.prefix, any());
+    subscribe_topic(r);
+    start_fence(r, &r->watch);
+    r->roster_late_us = r->now.mono_us + ROSTER_LATE_US;
+    buf_clear(&r->topic);
+    topic_inbox(&r->topic, r->o.prefix, any(), text_of_str(NAME_BRIDGE), any());
+    subscribe_topic(r);
+}
+
+void watch_lost(struct router *r)
+{
+    struct link *l;
+    size_t at = 0;
+    struct room *room;
+    while ((l = list_first(&r->fences)))
+        list_remove(l);
+    r->watch.complete = false;
+    r->roster_late_us = 0;
+    while ((room = map_next(&r->registry.rooms, &at)))
+        room->watch.complete = false;
+}
+
+/* Renews the status, repeats a fence that got lost. Mosquitto grants every subscription and keeps
+ * back what its ACL denies: nothing else tells. */
+void watch_tick(struct router *r)
+{
+    struct text me = text_of_str(r->o.bridge);
+    if (r->bus_up && !r->draining && r->status_due_us <= r->now.mono_us)
+        watch_publish_status(r, true);
+    /* A broker drops messages beyond its queue's limit, and an ACL can be mended meanwhile. */
+    if (r->bus_up && !list_empty(&r->fences) && r->fence_retry_us <= r->now.mono_us)
+        publish_fence(r);
+    if (!r->roster_late_us || r->now.mono_us < r->roster_late_us)
+        return;
+    r->roster_late_us = 0;
+    buf_clear(&r->topic);
+    topic_bridge_inbox(&r->topic, r->o.prefix, me, me);
+    log_line(LOG_WARN, "roster-late", LOG_S("topic", buf_cstr(&r->topic)),
+             LOG_S("remedy", "let the bridge's user read and write this topic in the broker's ACL"),
+             LOG_END);
+}
+
+bool watch_complete(const struct router *r, const struct room *room)
+{
+    return r->watch.complete && (r->o.watch_all || room->watch.complete);
+}
+
+void watch_room(struct router *r, struct room *room)
+{
+    if (r->o.watch_all || room->watch.wanted)
+        return;
+    if (r->bus_up)
+        subscribe_room(r, room);
+    room->watch.wanted = true;
+}
+
+void watch_release(struct router *r, struct room *room)
+{
+    size_t at = 0;
+    struct peer *p;
+    if (r->o.watch_all || !room->watch.wanted || room->session_count || room->waiting_count)
+        return;
+    buf_clear(&r->topic);
+    topic_presence(&r->topic, r->o.prefix, room_name(room), any());
+    router_unsubscribe(r, buf_cstr(&r->topic));
+    list_remove(&room->watch.waiting);
+    room->watch.wanted = room->watch.complete = false;
+    /* Nobody will tell us any more; the history says that we stopped looking. */
+    while ((p = map_next(&room->peers, &at)))
+        roster_remove(r, p, p->left_reason ? p->left_reason : "unwatched");
+}
+
+static void remove_unseen(struct router *r, struct room *room)
+{
+    size_t at = 0;
+    struct peer *p;
+    while ((p = map_next(&room->peers, &at)))
+        if (!p->session && p->generation != r->generation)
+            roster_remove(r, p, p->left_reason ? p->left_reason : "missed");
+}
+
+static void sweep_history(struct router *r)
+{
+    struct record rec = {.what = RECORD_SWEEP, .at_ms = r->now.wall_ms};
+    if (r->swept)
+        return;
+    r->swept = true;
+    r->recorder_ops.record(r->recorder, &rec);
+}
+
+static void completed(struct router *r, struct watch *w)
+{
+    size_t at = 0;
+    struct room *room;
+    w->complete = true;
+    list_remove(&w->waiting);
+    bridges_check(r);
+    if (w != &r->watch) {
+        remove_unseen(r, LIST_ITEM(w, struct room, watch));
+        return;
+    }
+    r->roster_late_us = 0;
+    while (r->o.watch_all && (room = map_next(&r->registry.rooms, &at)))
+        remove_unseen(r, room);
+    sweep_history(r);
+}
+
+static void fence_returned(struct router *r, uint64_t fence)
+{
+    struct link done, *l;
+    list_init(&done);
+    while ((l = list_first(&r->fences))) {
+        struct watch *w = LIST_ITEM(l, struct watch, waiting);
+        if (w->fence > fence)
+            break;
+        completed(r, w);
+        list_add(&done, &w->waiting);
+    }
+    membership_roster_complete(r);
+    while ((l = list_first(&done))) {
+        struct watch *w = LIST_ITEM(l, struct watch, waiting);
+        list_remove(l);
+        if (w != &r->watch) { /* nobody came in after all: do not watch for nothing */
+            struct room *room = LIST_ITEM(w, struct room, watch);
+            watch_release(r, room);
+            registry_tidy_room(&r->registry, room);
+        }
+    }
+}
+
+void watch_check(struct router *r, struct text name)
+{
+    struct room *room = r->o.watch_all ? NULL : registry_make_room(&r->registry, name);
+    if (room)
+        watch_room(r, room);
+}
+
+void watch_bridge_message(struct router *r, const struct topic *t, struct text payload,
+                          bool retained)
+{
+    struct json_member m[16];
+    size_t n;
+    bool known = false, online = false, me = text_equals(t->peer, r->o.bridge);
+    struct text run = text_of_str("");
+    uint64_t fence;
+    if (json_object(payload.p, text_len(&payload), m, 16, &n, NULL) != STATUS_OK)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct json_span v = m[i].value;
+        if (t->kind == TOPIC_BRIDGE_STATUS && json_equals(m[i].key, "online"))
+            known = (online = v.type == JSON_TRUE) || v.type == JSON_FALSE;
+        else if (t->kind == TOPIC_BRIDGE_STATUS && json_equals(m[i].key, "run") &&
+                 v.type == JSON_STRING && !v.escaped)
+            run = text_of(v.p, v.len);
+        else if (t->kind == TOPIC_BRIDGE_INBOX && me && text_same(t->from, t->peer) &&
+                 json_equals(m[i].key, "fence") && json_uint(v, UINT64_MAX, &fence))
+            fence_returned(r, fence);
+    }
+    if (known && !me)
+        bridges_status(r, t->peer, run, online, retained);
+    else if (online && !retained && !text_equals(run, r->o.run))
+        log_line(LOG_ERROR, "bridge-name-taken", LOG_S("bridge", r->o.bridge),
+                 LOG_S("remedy", "give each bridge on this broker a --bridge-id of its own"),
+                 LOG_END);
+}
