@@ -1,0 +1,121 @@
+/* The bridge's configuration: a file, SIGBRIDGE_* variables and flags become one checked struct.
+ * Flags win over variables, variables over the file, the file over the defaults. What can be set,
+ * its default and its range stand in one table, options.c; all else reads that.
+ *
+ *     struct config_input in = {.argc = n, .argv = flags, .envp = environ};
+ *     struct complaints wrong;
+ *     complaints_init(&wrong);
+ *     struct config *c = config_load(&in, &wrong);
+ *     if (!c) fputs(complaints_text(&wrong), stderr);
+ *     complaints_release(&wrong);
+ *     ...
+ *     config_free(c);
+ *
+ * Everything in the struct is owned by it and does not change after config_load(). Relative paths
+ * were made absolute: those of the file from the file's directory, the others from the working
+ * directory. Secrets (mqtt.password, the ICE servers' credentials) are wiped by config_free() and
+ * are never part of a complaint or of what config_show_effective() prints.
+ *
+ * Threads: plain data; loading reads the environment and files, so do it before there are any. */
+#ifndef SIGBRIDGE_CONFIG_CONFIG_H
+#define SIGBRIDGE_CONFIG_CONFIG_H
+
+#include "base/log.h"
+#include "config/complaint.h"
+#include "config/endpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_OPTIONS_MAX = 64 };
+
+enum config_from { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
+
+struct config_origin {
+    enum config_from from;
+    unsigned line; /* CONFIG_FILE: 1-based */
+};
+
+struct strings {
+    char **items;
+    size_t count;
+};
+
+/* One RTCIceServer as it is handed to browsers. */
+struct ice_server {
+    struct strings urls; /* at least one */
+    char *username;      /* NULL: none */
+    char *credential;    /* NULL: none. Secret. From credential_file when that is set. */
+    char *credential_file;
+};
+
+struct config {
+    struct {
+        bool help, version, check_config;
+        char *config; /* the file that was read, or NULL */
+    } ask;
+
+    struct endpoint listen;      /* HTTP and WebSocket */
+    struct broker broker;        /* a unix path is absolute here */
+    struct endpoint mqtt_listen; /* the embedded broker's listener for devices */
+    char *data;                  /* directory; not created yet: see data_dir.h */
+    char *bridge_id;             /* NULL: the one that is kept in the data directory */
+    char *prefix;                /* of all topics */
+    char *web;                   /* directory; NULL: serve no pages */
+    uint32_t log_level;          /* enum log_level */
+    uint32_t log_json;           /* 0 text, 1 JSON */
+
+    struct {
+        uint32_t rooms_only; /* 0: watch all rooms, 1: only those of our sessions */
+        uint32_t expiry_s;   /* message expiry of the presence we hold */
+    } presence;
+
+    struct {
+        uint32_t message_bytes; /* one WebSocket message after reassembly */
+        uint32_t send_queue_messages;
+        uint32_t send_queue_bytes;
+        uint32_t join_timeout_s;
+        uint32_t sessions;
+        uint32_t room_peers;
+        uint32_t outage_bytes; /* all sessions together, while the broker is away */
+        uint32_t outage_age_s;
+        uint32_t store_queue; /* records that wait for the database */
+    } limits;
+
+    struct {
+        uint32_t interval_s;
+        uint32_t timeout_s;
+    } ping;
+
+    struct {
+        char *username; /* NULL: none */
+        char *password_file;
+        char *password; /* secret: what the file holds, without its last line end; NULL: none */
+        char *ca;
+        char *cert;
+        char *key;
+        uint32_t keepalive_s;
+    } mqtt;
+
+    struct {
+        struct ice_server *items;
+        size_t count;
+    } ice_servers;
+
+    struct config_origin origin[CONFIG_OPTIONS_MAX]; /* by the option's place in the table */
+};
+
+struct config_input {
+    int argc;                /* flags only: neither the program's name nor a subcommand */
+    const char *const *argv; /* argc of them */
+    char *const *envp;       /* NAME=VALUE strings, NULL-terminated; NULL: none */
+    const char *lookup;      /* NULL, or a directory that replaces the executable's, for tests */
+};
+
+/* The checked configuration, or NULL with at least one complaint. When ask.help or ask.version is
+ * set, nothing but the flags was looked at. */
+struct config *config_load(const struct config_input *in, struct complaints *wrong);
+void config_free(struct config *c); /* NULL is fine */
+
+#endif
