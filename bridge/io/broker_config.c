@@ -1,0 +1,69 @@
+#include "io/broker_config.h"
+
+#include "io/broker_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The order of the listeners matters: once the socket accepts, the TCP port is bound. */
+static const char template[] =
+    "# Written by sigbridge at each start: changes are lost.\n"
+    "# Paths are relative to this directory.\n"
+    "per_listener_settings true\n"
+    "log_dest stderr\n"
+    "log_timestamp false\n"
+    "%s"
+    "\n"
+    "# Retained presence and sleeping devices' sessions outlive a restart. The time is in "
+    "seconds;\n"
+    "# a clean end saves too.\n"
+    "persistence true\n"
+    "persistence_location ./\n"
+    "persistence_file " BROKER_DATABASE "\n"
+    "autosave_interval 300\n"
+    "persistent_client_expiration 30d\n"
+    "\n"
+    "# The bridge gets the presence of all peers at once when it subscribes: with the default of\n"
+    "# 1000 the rest would be dropped. A sleeping device's queue is bounded by bytes as well.\n"
+    "max_queued_messages 100000\n"
+    "max_inflight_messages 100\n" /* as many as the bridge keeps on the way: MQTT_LINK_WINDOW */
+    "max_queued_bytes 67108864\n"
+    "max_packet_size 524288\n"
+    "set_tcp_nodelay true\n"
+    "\n"
+    "# Devices. Who may connect, and as whom, belongs here: password_file, acl_file, TLS.\n"
+    "listener %d %s\n"
+    "allow_anonymous true\n"
+    "\n"
+    "# The bridge. Only its own user can enter this directory.\n"
+    "listener 0 " BROKER_SOCKET "\n"
+    "allow_anonymous true\n";
+
+static const char quiet[] = "log_type error\nlog_type warning\n";
+static const char chatty[] = "log_type error\nlog_type warning\nlog_type notice\n"
+                             "log_type information\nlog_type subscribe\nlog_type unsubscribe\n";
+
+enum status broker_config_write(int dir_fd, const char *host, int port, bool verbose,
+                                struct problem *why)
+{
+    static const char beside[] = BROKER_CONFIG ".new";
+    bool written = false;
+    unlinkat(dir_fd, beside, 0);
+    int fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+        int len = dprintf(fd, template, verbose ? chatty : quiet, port, host);
+        written = fchmod(fd, 0644) == 0 && len > 0; /* whatever the umask: its user must read it */
+        written = close(fd) == 0 && written;
+    }
+    if (written && renameat(dir_fd, beside, dir_fd, BROKER_CONFIG) == 0)
+        return STATUS_OK;
+    return problem_set(why, STATUS_IO, 0, "broker-directory",
+                       "cannot write the embedded broker's " BROKER_CONFIG
+                       " (%s): make room or make the directory writable, or choose another with"
+                       " --data",
+                       strerrordesc_np(errno));
+}

@@ -1,0 +1,146 @@
+#include "io/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 1024,
+    ACCEPT_BUDGET = 64,      /* connections in one turn of the loop */
+    SEND_BUFFER = 64 * 1024, /* the kernel's default lets a stopped reader park 2.8 MB */
+};
+
+#define PAUSE_S 0.1 /* without descriptors: a readable listener would spin */
+
+struct listener {
+    struct ev_loop *loop;
+    ev_io readable;
+    ev_timer resume;
+    int fd;
+    int port;
+    void (*accepted)(void *arg, int fd);
+    void *arg;
+};
+
+static void on_resume(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct listener *l = w->data;
+    (void)events;
+    ev_io_start(loop, &l->readable);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct listener *l = w->data;
+    int on = 1, size = SEND_BUFFER;
+    (void)events;
+    for (int i = 0; i < ACCEPT_BUDGET; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                ev_io_stop(loop, &l->readable);
+                ev_timer_set(&l->resume, PAUSE_S, 0.);
+                ev_timer_start(loop, &l->resume);
+            }
+            if (errno != EINTR && errno != ECONNABORTED)
+                return;
+            continue;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        l->accepted(l->arg, fd);
+    }
+}
+
+static socklen_t make_address(const char *host, bool ipv6, int port, struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof *out);
+    if (ipv6) {
+        struct sockaddr_in6 *a = (struct sockaddr_in6 *)out;
+        a->sin6_family = AF_INET6;
+        a->sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host, &a->sin6_addr) == 1 ? sizeof *a : 0;
+    }
+    struct sockaddr_in *a = (struct sockaddr_in *)out;
+    a->sin_family = AF_INET;
+    a->sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &a->sin_addr) == 1 ? sizeof *a : 0;
+}
+
+static int read_port(int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        return 0;
+    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                                         : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+static enum status explain(struct problem *why, const char *host, int port)
+{
+    if (errno == EADDRINUSE)
+        return problem_set(why, STATUS_IO, 0, "listen",
+                           "%s port %d is in use by another program: stop it, or choose another "
+                           "port with --listen",
+                           host, port);
+    if (errno == EADDRNOTAVAIL)
+        return problem_set(why, STATUS_IO, 0, "listen",
+                           "%s is no address of this machine: choose another one with --listen",
+                           host);
+    return problem_set(why, STATUS_IO, 0, "listen", "cannot listen on %s port %d: %s", host, port,
+                       strerror(errno));
+}
+
+enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
+                           int port, void (*accepted)(void *arg, int fd), void *arg,
+                           struct problem *why)
+{
+    struct sockaddr_storage address;
+    int on = 1;
+    struct listener *l = calloc(1, sizeof *l);
+    if (!l)
+        return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    socklen_t len = make_address(host, ipv6, port, &address);
+    l->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->fd < 0 || len == 0 || setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (ipv6 && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+        bind(l->fd, (struct sockaddr *)&address, len) < 0 || listen(l->fd, BACKLOG) < 0) {
+        enum status s = explain(why, host, port);
+        if (l->fd >= 0)
+            close(l->fd);
+        free(l);
+        return s;
+    }
+    l->loop = loop;
+    l->port = read_port(l->fd);
+    l->accepted = accepted;
+    l->arg = arg;
+    ev_io_init(&l->readable, on_readable, l->fd, EV_READ);
+    ev_timer_init(&l->resume, on_resume, 0., 0.);
+    l->readable.data = l->resume.data = l;
+    ev_io_start(loop, &l->readable);
+    *out = l;
+    return STATUS_OK;
+}
+
+int listener_port(const struct listener *l)
+{
+    return l->port;
+}
+
+void listener_stop(struct listener *l)
+{
+    if (!l)
+        return;
+    ev_io_stop(l->loop, &l->readable);
+    ev_timer_stop(l->loop, &l->resume);
+    close(l->fd);
+    free(l);
+}

@@ -1,0 +1,21 @@
+/* One listening TCP socket, accepting from the loop: TCP_NODELAY, a small send buffer so that slow
+ * readers show early, and patience when file descriptors run out. Threads: the loop's. */
+#ifndef SIGBRIDGE_IO_LISTENER_H
+#define SIGBRIDGE_IO_LISTENER_H
+
+#include "base/problem.h"
+
+#include <stdbool.h>
+
+struct ev_loop;
+struct listener;
+
+/* accepted: owns the descriptor it is given. STATUS_IO with a sentence naming address and remedy.
+ */
+enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
+                           int port, void (*accepted)(void *arg, int fd), void *arg,
+                           struct problem *why);
+int listener_port(const struct listener *l);
+void listener_stop(struct listener *l); /* NULL is fine */
+
+#endif

@@ -1,0 +1,177 @@
+#include "io/mqtt_client.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <mqtt_protocol.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BROKER_RECEIVE_MAX = 65535
+}; /* otherwise retained floods are cut off: mosquitto queues 1000 */
+
+/* Of connections that broke earlier than this, the first few are forgiven; then each counts as a
+ * failed attempt. */
+#define STEADY_US INT64_C(1000000)
+enum { BRIEF_FREE = 5 };
+
+static enum status outcome_of(int reason)
+{
+    switch (reason) {
+    case MQTT_RC_SUCCESS:
+    case MQTT_RC_NO_MATCHING_SUBSCRIBERS:
+        return STATUS_OK;
+    case MQTT_RC_NOT_AUTHORIZED:
+        return STATUS_FORBIDDEN;
+    case MQTT_RC_PACKET_TOO_LARGE:
+        return STATUS_TOO_LARGE;
+    default:
+        return STATUS_UNAVAILABLE;
+    }
+}
+
+static void on_connect(struct mosquitto *mosq, void *arg, int rc, int flags,
+                       const mosquitto_property *props)
+{
+    struct mqtt_link *l = arg;
+    (void)mosq;
+    (void)flags;
+    (void)props;
+    if (rc != 0) {
+        char trouble[sizeof l->trouble];
+        l->refused = true;
+        snprintf(trouble, sizeof trouble, "the broker refused the bridge: %s",
+                 mosquitto_reason_string(rc));
+        if (strcmp(trouble, l->trouble) != 0) /* once, not at each try */
+            log_line(
+                LOG_ERROR, "broker-refused", LOG_S("why", mosquitto_reason_string(rc)),
+                LOG_S("remedy", "check mqtt.username, mqtt.password_file and the broker's ACL"),
+                LOG_END);
+        memcpy(l->trouble, trouble, sizeof l->trouble);
+        return;
+    }
+    l->connected = true;
+    l->attempts = 0;
+    l->connected_us = clock_mono_us();
+    l->stats.connects++;
+    l->trouble[0] = '\0';
+    log_line(LOG_INFO, "broker-connected", LOG_S("host", l->o.host), LOG_I("port", l->o.port),
+             LOG_END);
+    l->events.up(l->events.arg);
+}
+
+static void on_disconnect(struct mosquitto *mosq, void *arg, int rc,
+                          const mosquitto_property *props)
+{
+    struct mqtt_link *l = arg;
+    bool was = l->connected;
+    (void)mosq;
+    (void)props;
+    mqtt_link_unwatch(l);
+    l->connected = false;
+    mqtt_subs_release(&l->subs);
+    if (was) {
+        bool held = clock_mono_us() - l->connected_us >= STEADY_US;
+        l->brief = held ? 0 : l->brief + 1;
+        if (l->brief > BRIEF_FREE)
+            l->attempts = l->brief - BRIEF_FREE;
+        mqtt_queue_return(&l->queue);
+        l->renew = true;
+        snprintf(l->trouble, sizeof l->trouble, "the connection to the broker broke: %s",
+                 mosquitto_strerror(rc));
+        log_line(LOG_WARN, "broker-lost", LOG_S("why", mosquitto_strerror(rc)), LOG_END);
+        l->events.down(l->events.arg);
+    } else if (rc != MOSQ_ERR_SUCCESS && !l->refused) {
+        mqtt_link_say_unreachable(l, "ended the connection before it let the bridge in",
+                                  mosquitto_strerror(rc));
+    }
+    mqtt_link_retry_later(l);
+}
+
+static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto_message *m,
+                       const mosquitto_property *props)
+{
+    struct mqtt_link *l = arg;
+    char *name = NULL, *value = NULL;
+    struct text reason = text_of_str("");
+    (void)mosq;
+    if (m->payloadlen == 0 &&
+        mosquitto_property_read_string_pair(props, MQTT_PROP_USER_PROPERTY, &name, &value, false)) {
+        if (strcmp(name, "reason") == 0)
+            reason = text_of_str(value);
+    }
+    l->events.message(l->events.arg, m->topic,
+                      text_of(m->payloadlen ? m->payload : "", (size_t)m->payloadlen), m->retain,
+                      reason);
+    free(name);
+    free(value);
+}
+
+static void on_publish(struct mosquitto *mosq, void *arg, int mid, int reason,
+                       const mosquitto_property *props)
+{
+    struct mqtt_link *l = arg;
+    struct mqtt_item *i = mqtt_queue_by_mid(&l->queue, mid);
+    (void)mosq;
+    (void)props;
+    if (i)
+        mqtt_link_finish(l, i, outcome_of(reason), reason != MQTT_RC_NO_MATCHING_SUBSCRIBERS);
+}
+
+static void on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, const int *granted,
+                         const mosquitto_property *props)
+{
+    struct mqtt_link *l = arg;
+    (void)mosq;
+    (void)props;
+    struct mqtt_sub *sub = mqtt_subs_by_mid(&l->subs, mid);
+    for (int i = 0; sub && i < count && (size_t)i < sub->count; i++)
+        if (granted[i] >= 0x80)
+            l->events.refused(l->events.arg, sub->filters[i]);
+    mqtt_subs_drop(sub);
+}
+
+static enum status set_tls(struct mqtt_link *l, struct problem *why)
+{
+    int rc;
+    if (l->o.ca) {
+        rc = mosquitto_tls_set(l->mosq, l->o.ca, NULL, l->o.cert, l->o.key, NULL);
+    } else {
+        mosquitto_int_option(l->mosq, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+        rc = mosquitto_tls_set(l->mosq, NULL, "/etc/ssl/certs", l->o.cert, l->o.key, NULL);
+    }
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_tls_opts_set(l->mosq, 1, "tlsv1.2", NULL);
+    if (rc != MOSQ_ERR_SUCCESS)
+        return problem_set(why, STATUS_BAD_CONFIG, 0, "mqtt-tls",
+                           "mqtt.ca, mqtt.cert or mqtt.key cannot be used: %s",
+                           mosquitto_strerror(rc));
+    return STATUS_OK;
+}
+
+static void set_callbacks(struct mqtt_link *l)
+{
+    mosquitto_connect_v5_callback_set(l->mosq, on_connect);
+    mosquitto_disconnect_v5_callback_set(l->mosq, on_disconnect);
+    mosquitto_message_v5_callback_set(l->mosq, on_message);
+    mosquitto_publish_v5_callback_set(l->mosq, on_publish);
+    mosquitto_subscribe_v5_callback_set(l->mosq, on_subscribe);
+}
+
+enum status mqtt_client_set_up(struct mqtt_link *l, struct problem *why)
+{
+    mosquitto_int_option(l->mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    mosquitto_int_option(l->mosq, MOSQ_OPT_TCP_NODELAY, 1);
+    mosquitto_int_option(l->mosq, MOSQ_OPT_SEND_MAXIMUM, MQTT_LINK_WINDOW);
+    mosquitto_int_option(l->mosq, MOSQ_OPT_RECEIVE_MAXIMUM, BROKER_RECEIVE_MAX);
+    if (mosquitto_will_set_v5(l->mosq, l->o.will_topic, (int)strlen(l->o.will_payload),
+                              l->o.will_payload, 1, true, NULL) != MOSQ_ERR_SUCCESS)
+        return problem_set(why, STATUS_BAD_CONFIG, 0, "mqtt-will",
+                           "the prefix makes no valid topic");
+    if (l->o.username)
+        mosquitto_username_pw_set(l->mosq, l->o.username, l->o.password);
+    set_callbacks(l);
+    return l->o.tls ? set_tls(l, why) : STATUS_OK;
+}

@@ -1,0 +1,402 @@
+#include "io/mqtt_link.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/mqtt_client.h"
+
+#include <errno.h>
+#include <mqtt_protocol.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum { READ_BUDGET = 512 }; /* packets in one turn of the loop */
+
+bool mqtt_link_connected(const struct mqtt_link *l)
+{
+    return l->connected;
+}
+
+const char *mqtt_link_trouble(const struct mqtt_link *l)
+{
+    return l->trouble;
+}
+
+bool mqtt_link_idle(const struct mqtt_link *l)
+{
+    return l->queue.waiting_count == 0 && l->queue.in_flight_count == 0;
+}
+
+void mqtt_link_stats(const struct mqtt_link *l, struct mqtt_link_stats *out)
+{
+    *out = l->stats;
+    out->queued = l->queue.waiting_count;
+    out->queued_bytes = l->queue.bytes;
+    out->in_flight = l->queue.in_flight_count;
+}
+
+void mqtt_link_unwatch(struct mqtt_link *l)
+{
+    ev_io_stop(l->loop, &l->readable);
+    ev_io_stop(l->loop, &l->writable);
+}
+
+/* libmosquitto publishes from within its callbacks by queueing only; somebody has to look. */
+static void watch_writes(struct mqtt_link *l)
+{
+    if (mosquitto_socket(l->mosq) >= 0 && mosquitto_want_write(l->mosq))
+        ev_io_start(l->loop, &l->writable);
+    else
+        ev_io_stop(l->loop, &l->writable);
+}
+
+static void watch(struct mqtt_link *l)
+{
+    int fd = mosquitto_socket(l->mosq);
+    mqtt_link_unwatch(l);
+    if (fd < 0)
+        return;
+    ev_io_set(&l->readable, fd, EV_READ);
+    ev_io_set(&l->writable, fd, EV_WRITE);
+    ev_io_start(l->loop, &l->readable);
+    watch_writes(l);
+}
+
+void mqtt_link_retry_later(struct mqtt_link *l)
+{
+    int64_t ms = MQTT_LINK_BACKOFF_MIN_MS;
+    for (int i = 0; i < l->attempts && ms < MQTT_LINK_BACKOFF_MAX_MS; i++)
+        ms *= 2;
+    if (ms > MQTT_LINK_BACKOFF_MAX_MS)
+        ms = MQTT_LINK_BACKOFF_MAX_MS;
+    l->attempts++;
+    ms = ms / 2 + (int64_t)(clock_random() % (uint64_t)(ms / 2 + 1));
+    ev_timer_stop(l->loop, &l->retry);
+    ev_timer_set(&l->retry, (double)ms / 1000.0, 0.);
+    ev_timer_start(l->loop, &l->retry);
+}
+
+void mqtt_link_say_unreachable(struct mqtt_link *l, const char *what, const char *why)
+{
+    snprintf(l->trouble, sizeof l->trouble, "the broker at %s %s: %s", l->o.host, what, why);
+    if (l->attempts == 0)
+        log_line(LOG_WARN, "broker-unreachable", LOG_S("host", l->o.host), LOG_I("port", l->o.port),
+                 LOG_S("why", why), LOG_END);
+}
+
+static void failed_to_connect(struct mqtt_link *l, int rc)
+{
+    const char *why = rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc);
+    mqtt_link_say_unreachable(l, "cannot be reached", why);
+    mqtt_link_retry_later(l);
+}
+
+/* Of a call that read or wrote. Failures arrive in on_disconnect(), but for that of a TLS
+ * handshake: then libmosquitto closes the socket and says so here only. */
+static void after_io(struct mqtt_link *l, int rc)
+{
+    if (rc == MOSQ_ERR_SUCCESS || mosquitto_socket(l->mosq) >= 0 || ev_is_active(&l->retry))
+        return;
+    mqtt_link_unwatch(l);
+    failed_to_connect(l, rc);
+}
+
+/* The item is gone before anybody hears of it: what follows may publish. */
+void mqtt_link_finish(struct mqtt_link *l, struct mqtt_item *i, enum status status, bool found)
+{
+    struct delivery *d = i->delivery;
+    if (!d && status != STATUS_OK)
+        log_line(LOG_WARN, "publish-failed", LOG_S("topic", i->topic),
+                 LOG_S("error", status_name(status)), LOG_END);
+    mqtt_queue_drop(&l->queue, i);
+    if (d)
+        l->events.published(l->events.arg, d, status, found);
+}
+
+static mosquitto_property *make_properties(const struct mqtt_item *i)
+{
+    mosquitto_property *props = NULL;
+    if (i->expiry_s)
+        mosquitto_property_add_int32(&props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, i->expiry_s);
+    if (i->reason)
+        mosquitto_property_add_string_pair(&props, MQTT_PROP_USER_PROPERTY, "reason", i->reason);
+    return props;
+}
+
+/* Without a connection libmosquitto keeps the message and sends it later: those codes are no
+ * failure. */
+static enum status hand_over(struct mqtt_link *l, struct mqtt_item *i)
+{
+    int mid = 0;
+    mosquitto_property *props = make_properties(i);
+    int rc =
+        mosquitto_publish_v5(l->mosq, &mid, i->topic, (int)i->len, i->payload, 1, i->retain, props);
+    mosquitto_property_free_all(&props);
+    switch (rc) {
+    case MOSQ_ERR_SUCCESS:
+    case MOSQ_ERR_NO_CONN:
+    case MOSQ_ERR_CONN_LOST:
+    case MOSQ_ERR_ERRNO:
+        mqtt_queue_sent(&l->queue, i, mid);
+        return STATUS_OK;
+    case MOSQ_ERR_OVERSIZE_PACKET:
+    case MOSQ_ERR_PAYLOAD_SIZE:
+        return STATUS_TOO_LARGE;
+    default:
+        return STATUS_UNAVAILABLE;
+    }
+}
+
+static void pump(struct mqtt_link *l)
+{
+    struct mqtt_item *i;
+    while (l->connected && l->queue.in_flight_count < MQTT_LINK_WINDOW &&
+           (i = mqtt_queue_first(&l->queue))) {
+        enum status s = hand_over(l, i);
+        if (s != STATUS_OK)
+            mqtt_link_finish(l, i, s, false);
+    }
+    watch_writes(l);
+}
+
+enum status mqtt_link_publish(void *bus, const struct publication *p)
+{
+    struct mqtt_link *l = bus;
+    enum status why;
+    bool at_once =
+        l->connected && l->queue.waiting_count == 0 && l->queue.in_flight_count < MQTT_LINK_WINDOW;
+    struct mqtt_item *i = mqtt_queue_add(&l->queue, p, clock_mono_us(), at_once, &why);
+    if (!i) {
+        l->stats.refused_full++;
+        return why;
+    }
+    /* The bridge hears of a failure through `published`, never from within this call: so only what
+     * is first in line and taken goes out at once. */
+    if (at_once) {
+        enum status s = hand_over(l, i);
+        if (s != STATUS_OK) {
+            mqtt_queue_drop(&l->queue, i);
+            return s;
+        }
+        watch_writes(l);
+    }
+    return STATUS_OK;
+}
+
+void mqtt_link_subscribe(void *bus, const char *const *filters, size_t count)
+{
+    struct mqtt_link *l = bus;
+    if (!l->connected)
+        return;
+    struct mqtt_sub *sub = mqtt_subs_add(&l->subs, filters, count);
+    int rc =
+        sub ? mosquitto_subscribe_multiple(l->mosq, &sub->mid, (int)count, sub->filters, 1, 0, NULL)
+            : MOSQ_ERR_NOMEM;
+    if (rc != MOSQ_ERR_SUCCESS)
+        mqtt_subs_drop(sub);
+    if (rc == MOSQ_ERR_OVERSIZE_PACKET && count > 1) {
+        mqtt_link_subscribe(l, filters, count / 2);
+        mqtt_link_subscribe(l, filters + count / 2, count - count / 2);
+    } else if (rc != MOSQ_ERR_SUCCESS && rc != MOSQ_ERR_NO_CONN && rc != MOSQ_ERR_CONN_LOST &&
+               rc != MOSQ_ERR_ERRNO) { /* those: the connection broke, `up` comes again */
+        log_line(LOG_ERROR, "subscribe-failed", LOG_S("filter", filters[0]), LOG_I("count", count),
+                 LOG_S("why", mosquitto_strerror(rc)), LOG_END);
+    }
+    watch_writes(l);
+}
+
+void mqtt_link_unsubscribe(void *bus, const char *filter)
+{
+    struct mqtt_link *l = bus;
+    if (!l->connected)
+        return;
+    mosquitto_unsubscribe(l->mosq, NULL, filter);
+    watch_writes(l);
+}
+
+static bool more_to_read(struct mqtt_link *l, int fd)
+{
+    int bytes = 0;
+    if (mosquitto_socket(l->mosq) != fd || !ev_is_active(&l->readable))
+        return false; /* it broke meanwhile */
+    SSL *ssl = mosquitto_ssl_get(l->mosq);
+    if (ssl && SSL_pending(ssl) > 0)
+        return true;
+    return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct mqtt_link *l = w->data;
+    int fd = w->fd;
+    (void)loop;
+    (void)events;
+    bool more = true;
+    for (int i = 0; more && i < READ_BUDGET; i++) {
+        after_io(l, mosquitto_loop_read(l->mosq, 1));
+        more = more_to_read(l, fd);
+    }
+    if (more) /* what TLS has decrypted already makes no socket readable */
+        ev_timer_start(loop, &l->rest);
+    pump(l);
+}
+
+static void on_rest(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct mqtt_link *l = w->data;
+    if (ev_is_active(&l->readable))
+        on_readable(loop, &l->readable, events);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct mqtt_link *l = w->data;
+    (void)loop;
+    (void)events;
+    after_io(l, mosquitto_loop_write(l->mosq, 1));
+    pump(l);
+}
+
+static void expire(struct mqtt_link *l)
+{
+    struct mqtt_item *i;
+    int64_t then = clock_mono_us() - l->o.outage_age_us;
+    while (!l->connected && (i = mqtt_queue_older(&l->queue, then))) {
+        l->stats.expired++;
+        mqtt_link_finish(l, i, STATUS_UNAVAILABLE, false);
+    }
+}
+
+static void on_second(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct mqtt_link *l = w->data;
+    (void)loop;
+    (void)events;
+    if (mosquitto_socket(l->mosq) >= 0)
+        mosquitto_loop_misc(l->mosq);
+    expire(l);
+    pump(l);
+}
+
+/* libmosquitto takes properties only with the connect that blocks, for minutes when a broker's host
+ * says nothing. So that one goes to a Unix socket that cannot be, fails at once and leaves the
+ * properties behind for the connects that follow. */
+static int connect_first(struct mqtt_link *l)
+{
+    mosquitto_property *props = NULL;
+    mosquitto_property_add_int32(&props, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
+                                 MQTT_LINK_SESSION_EXPIRY);
+    (void)mosquitto_connect_bind_v5(l->mosq, "/dev/null/none", 0, l->o.keepalive_s, NULL, props);
+    mosquitto_property_free_all(&props);
+    l->tried = true;
+    return mosquitto_connect_bind_async(l->mosq, l->o.host, l->o.port, l->o.keepalive_s, NULL);
+}
+
+/* libmosquitto sends again whatever had no PUBACK, however old. What waits is our queue's to
+ * decide, so a connection that broke is begun anew; the broker's session goes on under the same id.
+ */
+static enum status renew(struct mqtt_link *l, struct problem *why)
+{
+    l->tried = false;
+    if (mosquitto_reinitialise(l->mosq, l->o.client_id, false, l) != MOSQ_ERR_SUCCESS)
+        return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    enum status s = mqtt_client_set_up(l, why);
+    l->renew = s != STATUS_OK;
+    return s;
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct mqtt_link *l = w->data;
+    (void)loop;
+    (void)events;
+    l->refused = false;
+    struct problem why;
+    if (l->renew && renew(l, &why) != STATUS_OK) {
+        mqtt_link_say_unreachable(l, "cannot be reached", why.text);
+        mqtt_link_retry_later(l);
+        return;
+    }
+    /* A failed first connect leaves its parameters behind, so a reconnect will do from then on. */
+    int rc = l->tried ? mosquitto_reconnect_async(l->mosq) : connect_first(l);
+    if (rc == MOSQ_ERR_SUCCESS)
+        watch(l);
+    else
+        failed_to_connect(l, rc);
+}
+
+void mqtt_link_hurry(struct mqtt_link *l)
+{
+    if (l->connected || !ev_is_active(&l->retry))
+        return;
+    l->attempts = 0;
+    ev_timer_stop(l->loop, &l->retry);
+    on_retry(l->loop, &l->retry, 0);
+}
+
+enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
+                            const struct mqtt_link_options *o, const struct mqtt_link_events *e,
+                            struct problem *why)
+{
+    struct mqtt_link *l = calloc(1, sizeof *l);
+    if (!l)
+        return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    mosquitto_lib_init();
+    l->o = *o;
+    l->events = *e;
+    l->loop = loop;
+    mqtt_queue_init(&l->queue, o->outage_bytes);
+    mqtt_subs_init(&l->subs);
+    snprintf(l->trouble, sizeof l->trouble, "the broker has not answered yet");
+    ev_init(&l->readable, on_readable);
+    ev_init(&l->writable, on_writable);
+    ev_timer_init(&l->second, on_second, 1., 1.);
+    ev_timer_init(&l->rest, on_rest, 0., 0.);
+    ev_timer_init(&l->retry, on_retry, 0., 0.);
+    l->readable.data = l->writable.data = l->second.data = l->rest.data = l->retry.data = l;
+    l->mosq = mosquitto_new(o->client_id, false, l);
+    enum status s = l->mosq ? mqtt_client_set_up(l, why)
+                            : problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    if (s != STATUS_OK) {
+        mqtt_link_stop(l);
+        return s;
+    }
+    ev_timer_start(loop, &l->second);
+    ev_timer_start(loop, &l->retry);
+    *out = l;
+    return STATUS_OK;
+}
+
+static void say_goodbye(struct mqtt_link *l)
+{
+    mosquitto_property *props = NULL;
+    mosquitto_property_add_int32(&props, MQTT_PROP_SESSION_EXPIRY_INTERVAL, 0);
+    mosquitto_disconnect_v5(l->mosq, 0, props);
+    mosquitto_property_free_all(&props);
+}
+
+void mqtt_link_stop(struct mqtt_link *l)
+{
+    if (!l)
+        return;
+    mqtt_link_unwatch(l);
+    ev_timer_stop(l->loop, &l->second);
+    ev_timer_stop(l->loop, &l->rest);
+    ev_timer_stop(l->loop, &l->retry);
+    if (l->connected) {
+        l->connected = false; /* so that nobody hears of it */
+        say_goodbye(l);
+        mqtt_link_unwatch(l);
+        ev_timer_stop(l->loop, &l->retry);
+    }
+    if (l->mosq)
+        mosquitto_destroy(l->mosq);
+    mqtt_subs_release(&l->subs);
+    struct link *at;
+    while ((at = list_first(&l->queue.in_flight)) || (at = list_first(&l->queue.waiting)))
+        mqtt_link_finish(l, LIST_ITEM(at, struct mqtt_item, at), STATUS_UNAVAILABLE, false);
+    mosquitto_lib_cleanup();
+    free(l);
+}

@@ -1,0 +1,83 @@
+/* The bridge's one MQTT 5 connection, on libmosquitto, driven by the loop.
+ *
+ * What is published waits in one queue, in order: up to MQTT_LINK_WINDOW messages are with the
+ * broker at a time, and while the broker is away everything waits. Clients' messages may fill it up
+ * to outage_bytes and wait up to outage_age; the bridge's own messages are not counted: they are
+ * bounded by the number of its sessions. It reconnects by itself, with jittered exponential
+ * backoff.
+ *
+ * A name in the broker's address is resolved by getaddrinfo(), which blocks: use an address or a
+ * Unix socket. Threads: the loop's. */
+#ifndef SIGBRIDGE_IO_MQTT_LINK_H
+#define SIGBRIDGE_IO_MQTT_LINK_H
+
+#include "base/problem.h"
+#include "core/ports.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct mqtt_link;
+
+enum {
+    MQTT_LINK_WINDOW = 100, /* publications without PUBACK; platform limits make more slower */
+    MQTT_LINK_SESSION_EXPIRY = 60, /* seconds the broker keeps our subscriptions for us */
+    MQTT_LINK_BACKOFF_MIN_MS = 50,
+    MQTT_LINK_BACKOFF_MAX_MS = 5000
+};
+
+/* Strings are the caller's and outlive the link. */
+struct mqtt_link_options {
+    const char *host; /* or the path of a Unix socket, with port 0 */
+    int port;
+    bool tls;
+    const char *ca, *cert, *key; /* NULL: the system's CAs, no client certificate */
+    const char *username, *password;
+    const char *client_id;
+    int keepalive_s;
+    const char *will_topic;
+    const char *will_payload;
+    size_t outage_bytes;
+    int64_t outage_age_us;
+};
+
+/* All are called from the loop, never from within a call into the link except mqtt_link_stop(). */
+struct mqtt_link_events {
+    void (*up)(void *arg); /* connected: subscribe now, that goes out before anything queued */
+    void (*down)(void *arg);
+    void (*message)(void *arg, const char *topic, struct text payload, bool retained,
+                    struct text reason);
+    void (*published)(void *arg, struct delivery *d, enum status status, bool found);
+    void (*refused)(void *arg, const char *filter);
+    void *arg;
+};
+
+struct mqtt_link_stats {
+    size_t queued, queued_bytes, in_flight;
+    uint64_t connects, expired, refused_full;
+};
+
+/* Makes the link and begins to connect; `up` follows. STATUS_BAD_CONFIG with a sentence when the
+ * TLS files cannot be used. */
+enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
+                            const struct mqtt_link_options *o, const struct mqtt_link_events *e,
+                            struct problem *why);
+
+/* The functions of struct bus_ops; `bus` is the link. */
+enum status mqtt_link_publish(void *bus, const struct publication *p);
+void mqtt_link_subscribe(void *bus, const char *const *filters, size_t count);
+void mqtt_link_unsubscribe(void *bus, const char *filter);
+
+bool mqtt_link_connected(const struct mqtt_link *l);
+const char *mqtt_link_trouble(const struct mqtt_link *l); /* why not, as a sentence; never NULL */
+bool mqtt_link_idle(const struct mqtt_link *l);           /* everything published has its PUBACK */
+void mqtt_link_stats(const struct mqtt_link *l, struct mqtt_link_stats *out);
+void mqtt_link_hurry(struct mqtt_link *l); /* the broker is back: try now */
+
+/* Says DISCONNECT, so that the will stays unsent, ends what waits with STATUS_UNAVAILABLE, frees.
+ */
+void mqtt_link_stop(struct mqtt_link *l);
+
+#endif

@@ -1,0 +1,249 @@
+#include "io/store_history.h"
+
+#include <string.h>
+
+/* A device's clock may be anything. What lies ahead, or so far back that the clock was never set,
+ * is not when it joined: ten years. */
+static const int64_t OLDEST_MS = 10LL * 366 * 24 * 3600 * 1000;
+
+static const char *const sql[HISTORY_COUNT] = {
+    [HISTORY_BEGIN] = "BEGIN IMMEDIATE",
+    [HISTORY_COMMIT] = "COMMIT",
+    [HISTORY_FIND] = "SELECT id, bridge, sid, since_ms FROM membership"
+                     " WHERE room = ?1 AND peer = ?2 AND left_ms IS NULL",
+    [HISTORY_INSERT] = "INSERT INTO membership (room, peer, kind, bridge, transport, sid, meta,"
+                       " since_ms, joined_ms, updated_ms, seen_run)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [HISTORY_UPDATE] = "UPDATE membership SET kind = ?2, transport = ?3, meta = ?4,"
+                       " since_ms = coalesce(nullif(?5, 0), since_ms), updated_ms = ?6, seen_run = "
+                       "?7 WHERE id = ?1",
+    [HISTORY_END] = "UPDATE membership SET left_ms = max(?2, joined_ms), reason = ?3 WHERE id = ?1",
+    [HISTORY_SWEEP] = "UPDATE membership SET left_ms = max(?1, joined_ms), reason = 'missed'"
+                      " WHERE left_ms IS NULL AND seen_run < ?2",
+    [HISTORY_CLEARED] = "UPDATE membership SET uncleared = 0 WHERE uncleared AND bridge = ?1",
+    [HISTORY_SWEPT] = "UPDATE run SET swept_ms = ?1 WHERE id = ?2",
+    [HISTORY_RUN] = "INSERT INTO run (bridge, started_ms) VALUES (?1, ?2)",
+    [HISTORY_RESTART] = "UPDATE membership SET left_ms = max(?2, joined_ms),"
+                        " reason = 'bridge-restart', uncleared = 1"
+                        " WHERE left_ms IS NULL AND bridge = ?1",
+    [HISTORY_RUN_ENDED] = "UPDATE run SET ended_ms = ?1 WHERE id = ?2",
+};
+
+int store_history_init(struct store_history *h, sqlite3 *db, const char *bridge)
+{
+    *h = (struct store_history){.db = db, .bridge = bridge};
+    for (size_t i = 0; i < HISTORY_COUNT; i++) {
+        int rc =
+            sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &h->statements[i], NULL);
+        if (rc != SQLITE_OK) {
+            store_history_release(h);
+            return rc;
+        }
+    }
+    return SQLITE_OK;
+}
+
+void store_history_release(struct store_history *h)
+{
+    for (size_t i = 0; i < HISTORY_COUNT; i++) {
+        sqlite3_finalize(h->statements[i]);
+        h->statements[i] = NULL;
+    }
+}
+
+/* Binds by position; texts stay the caller's until the statement is reset. */
+static void bind_text(sqlite3_stmt *q, int at, struct text t)
+{
+    sqlite3_bind_text(q, at, text_len(&t) ? t.p : "", (int)text_len(&t), SQLITE_STATIC);
+}
+
+static void bind_str(sqlite3_stmt *q, int at, const char *str)
+{
+    sqlite3_bind_text(q, at, str, -1, SQLITE_STATIC);
+}
+
+static int run(sqlite3_stmt *q)
+{
+    int rc = sqlite3_step(q);
+    int reset = sqlite3_reset(q); /* has the extended code of what went wrong */
+    return rc == SQLITE_DONE ? SQLITE_OK : (reset != SQLITE_OK ? reset : rc);
+}
+
+int store_history_begin(struct store_history *h)
+{
+    return run(h->statements[HISTORY_BEGIN]);
+}
+
+int store_history_commit(struct store_history *h)
+{
+    return run(h->statements[HISTORY_COMMIT]);
+}
+
+void store_history_rollback(struct store_history *h)
+{
+    if (!sqlite3_get_autocommit(h->db)) /* a full disk has rolled back by itself */
+        sqlite3_exec(h->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int store_history_begin_run(struct store_history *h, int64_t now_ms)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_RUN];
+    bind_str(q, 1, h->bridge);
+    sqlite3_bind_int64(q, 2, now_ms);
+    int rc = run(q);
+    if (rc != SQLITE_OK)
+        return rc;
+    h->run = sqlite3_last_insert_rowid(h->db);
+    q = h->statements[HISTORY_RESTART];
+    bind_str(q, 1, h->bridge);
+    sqlite3_bind_int64(q, 2, now_ms);
+    return run(q);
+}
+
+int store_history_end_run(struct store_history *h, int64_t now_ms)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_RUN_ENDED];
+    sqlite3_bind_int64(q, 1, now_ms);
+    sqlite3_bind_int64(q, 2, h->run);
+    return run(q);
+}
+
+static bool column_is(sqlite3_stmt *q, int column, struct text t)
+{
+    size_t len = text_len(&t);
+    const void *bytes = sqlite3_column_blob(q, column); /* NULL when empty */
+    return (size_t)sqlite3_column_bytes(q, column) == len &&
+           (len == 0 || memcmp(bytes, t.p, len) == 0);
+}
+
+/* *id = 0: no membership is open. */
+static int find_open(struct store_history *h, const struct store_event *e, int64_t *id, bool *same)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_FIND];
+    *id = 0;
+    *same = false;
+    bind_text(q, 1, e->room);
+    bind_text(q, 2, e->peer);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        int64_t since_ms = sqlite3_column_int64(q, 3);
+        *id = sqlite3_column_int64(q, 0);
+        *same = column_is(q, 1, e->bridge) && column_is(q, 2, e->sid) &&
+                (since_ms == e->since_ms || since_ms == 0 || e->since_ms == 0);
+    }
+    int reset = sqlite3_reset(q);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : (reset != SQLITE_OK ? reset : rc);
+}
+
+static int end_membership(struct store_history *h, int64_t id, int64_t at_ms, struct text reason)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_END];
+    sqlite3_bind_int64(q, 1, id);
+    sqlite3_bind_int64(q, 2, at_ms);
+    bind_text(q, 3, reason);
+    return run(q);
+}
+
+static int insert(struct store_history *h, const struct store_event *e)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_INSERT];
+    bool sensible =
+        e->since_ms > 0 && e->since_ms > e->at_ms - OLDEST_MS && e->since_ms <= e->at_ms;
+    bind_text(q, 1, e->room);
+    bind_text(q, 2, e->peer);
+    bind_text(q, 3, e->kind);
+    bind_text(q, 4, e->bridge);
+    bind_text(q, 5, e->transport);
+    bind_text(q, 6, e->sid);
+    bind_text(q, 7, e->meta);
+    sqlite3_bind_int64(q, 8, e->since_ms);
+    sqlite3_bind_int64(q, 9, sensible ? e->since_ms : e->at_ms);
+    sqlite3_bind_int64(q, 10, e->at_ms);
+    sqlite3_bind_int64(q, 11, h->run);
+    return run(q);
+}
+
+static int update(struct store_history *h, int64_t id, const struct store_event *e)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_UPDATE];
+    sqlite3_bind_int64(q, 1, id);
+    bind_text(q, 2, e->kind);
+    bind_text(q, 3, e->transport);
+    bind_text(q, 4, e->meta);
+    sqlite3_bind_int64(q, 5, e->since_ms);
+    sqlite3_bind_int64(q, 6, e->at_ms);
+    sqlite3_bind_int64(q, 7, h->run);
+    return run(q);
+}
+
+static int sweep(struct store_history *h, int64_t at_ms)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_SWEEP];
+    sqlite3_bind_int64(q, 1, at_ms);
+    sqlite3_bind_int64(q, 2, h->run);
+    int rc = run(q);
+    if (rc != SQLITE_OK)
+        return rc;
+    q = h->statements[HISTORY_CLEARED];
+    bind_str(q, 1, h->bridge);
+    rc = run(q);
+    if (rc != SQLITE_OK)
+        return rc;
+    q = h->statements[HISTORY_SWEPT];
+    sqlite3_bind_int64(q, 1, at_ms);
+    sqlite3_bind_int64(q, 2, h->run);
+    return run(q);
+}
+
+int store_history_apply(struct store_history *h, const struct store_event *e)
+{
+    int64_t id;
+    bool same;
+    if (e->what == STORE_SWEEP)
+        return sweep(h, e->at_ms);
+    int rc = find_open(h, e, &id, &same);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (e->what == STORE_LEFT)
+        return id ? end_membership(h, id, e->at_ms, e->reason) : SQLITE_OK;
+    if (id && same)
+        return update(h, id, e);
+    if (id)
+        rc = end_membership(h, id, e->at_ms, text_of_str("replaced"));
+    return rc == SQLITE_OK ? insert(h, e) : rc;
+}
+
+bool store_history_refuses(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int store_history_leftovers(struct store_history *h,
+                            bool (*each)(void *arg, const char *room, const char *peer,
+                                         const char *sid),
+                            void *arg)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = sqlite3_prepare_v2(
+        h->db,
+        "SELECT room, peer, sid FROM membership WHERE left_ms IS NULL AND bridge = ?1"
+        " UNION SELECT room, peer, sid FROM membership WHERE uncleared AND bridge = ?1",
+        -1, &q, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    bind_str(q, 1, h->bridge);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        if (!each(arg, (const char *)sqlite3_column_text(q, 0),
+                  (const char *)sqlite3_column_text(q, 1), (const char *)sqlite3_column_text(q, 2)))
+            break;
+    sqlite3_finalize(q);
+    return rc == SQLITE_DONE ? SQLITE_OK : (rc == SQLITE_ROW ? SQLITE_NOMEM : rc);
+}

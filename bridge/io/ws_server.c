@@ -1,0 +1,459 @@
+#include "io/ws_server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/http.h"
+#include "io/listener.h"
+#include "io/ws_socket.h"
+
+#include <ev.h>
+#include <libwebsockets.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SERVICE_BUFFER = 16 * 1024, /* bytes read at a time; one for the process, not per socket */
+    HEADER_MAX = 8 * 1024,
+    HTTP_TIMEOUT_S = 10,
+    CLOSE_TIMEOUT_S = 3, /* for a peer that does not let us write our Close */
+    WRITES_PER_TURN = 32
+};
+
+#define SUBPROTOCOL  "sigbridge.v1"
+#define HEARTBEAT_US 200000 /* lws' libev timers can be late; they never are by more than this */
+#define PING_CHECK_S 1.
+
+struct ws_server {
+    struct ws_server_options o;
+    struct ws_server_events events;
+    struct ev_loop *loop;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct listener *listener;
+    struct http http;
+    struct link sockets;
+    /* By ping_at_us: each list has one interval of its own, so appending keeps it sorted. */
+    struct link pings; /* sockets to be pinged */
+    struct link pongs; /* sockets that owe an answer */
+    struct ws_server_stats stats;
+    lws_sorted_usec_list_t heartbeat;
+    ev_timer ping_check;
+};
+
+/* libwebsockets' per-connection memory: at rest a WebSocket costs one pointer of ours in it. */
+struct connection {
+    struct ws_socket *socket;
+};
+
+static struct ws_server *server_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+static void restart_ping(struct ws_socket *s)
+{
+    list_remove(&s->ping);
+    list_add(&s->server->pings, &s->ping);
+    s->ping_at_us = clock_mono_us() + s->server->o.ping_interval_us;
+    s->ping_due = false;
+}
+
+void ws_socket_close(void *socket, int code, const char *reason)
+{
+    struct ws_socket *s = socket;
+    if (s->close_code)
+        return;
+    s->close_code = code;
+    s->close_reason = reason;
+    lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
+    lws_callback_on_writable(s->wsi);
+}
+
+/* Closes without writing what waits. word: what the owner hears as the reason. */
+static void cut(struct ws_socket *s, int code, const char *reason, const char *word)
+{
+    ws_queue_clear(s);
+    ws_socket_close(s, code, reason);
+    s->ended = word;
+}
+
+/* Writes what the socket takes. lws has no queue of its own: once the pipe chokes, the rest waits
+ * for the next turn. False: the connection broke. */
+static bool write_queue(struct ws_socket *s, int count_max)
+{
+    for (int i = 0; s->first && i < count_max && !lws_send_pipe_choked(s->wsi); i++) {
+        struct ws_frame *f = s->first;
+        int written = lws_write(s->wsi, f->bytes + LWS_PRE, f->len, LWS_WRITE_TEXT);
+        if (written < (int)f->len)
+            return false;
+        ws_queue_pop(s);
+    }
+    return true;
+}
+
+void ws_socket_send(void *socket, struct text head, struct text tail)
+{
+    struct ws_socket *s = socket;
+    struct ws_server *w = s->server;
+    if (s->close_code)
+        return;
+    bool taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+    if (!taken) {
+        /* Much came in one turn of the loop. Slow is only who does not take it now. */
+        if (!write_queue(s, INT_MAX)) {
+            cut(s, 1011, "the connection broke", "closed");
+            return;
+        }
+        taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+    }
+    if (taken) {
+        lws_callback_on_writable(s->wsi);
+        return;
+    }
+    w->stats.slow_readers++;
+    log_line(LOG_WARN, "slow-reader", LOG_I("queued", s->count), LOG_I("bytes", s->bytes), LOG_END);
+    cut(s, 1013, "too slow: the send queue is full", "slow");
+}
+
+static int on_established(struct ws_server *w, struct lws *wsi, struct connection *c)
+{
+    struct ws_socket *s = calloc(1, sizeof *s);
+    if (!s)
+        return -1;
+    s->server = w;
+    s->wsi = wsi;
+    s->ended = "closed";
+    list_init(&s->in_all);
+    list_init(&s->ping);
+    buf_init(&s->in, w->o.message_max);
+    c->socket = s;
+    list_add(&w->sockets, &s->in_all);
+    w->stats.sockets++;
+    w->stats.accepted++;
+    restart_ping(s);
+    if (w->stats.sockets > w->o.sockets_max) {
+        w->stats.refused_full++;
+        ws_socket_close(s, 1013, "the bridge is full");
+        return 0;
+    }
+    s->context = w->events.opened(w->events.arg, s);
+    if (!s->context)
+        ws_socket_close(s, 1013, "out of memory");
+    return 0;
+}
+
+static void on_closed(struct ws_server *w, struct connection *c)
+{
+    struct ws_socket *s = c->socket;
+    void *context = s ? s->context : NULL;
+    if (!s)
+        return;
+    c->socket = NULL;
+    s->context = NULL;
+    if (!s->close_code)
+        s->close_code = 1006; /* nothing is sent any more */
+    if (context)
+        w->events.closed(w->events.arg, context, s->ended);
+    list_remove(&s->in_all);
+    list_remove(&s->ping);
+    ws_queue_clear(s);
+    buf_release(&s->in);
+    w->stats.sockets--;
+    free(s);
+}
+
+static void hand_over(struct ws_server *w, struct ws_socket *s, const char *bytes, size_t len)
+{
+    if (s->context)
+        w->events.message(w->events.arg, s->context, bytes, len);
+}
+
+static int on_receive(struct ws_server *w, struct lws *wsi, struct ws_socket *s, const char *bytes,
+                      size_t len)
+{
+    bool whole = lws_is_final_fragment(wsi);
+    if (!s || s->close_code)
+        return 0; /* what a socket says after its end is not heard */
+    restart_ping(s);
+    if (lws_frame_is_binary(wsi)) {
+        ws_socket_close(s, 1003, "text frames only");
+        return 0;
+    }
+    if (s->in.len + len > w->o.message_max) {
+        w->stats.too_large++;
+        ws_socket_close(s, 1009, "the message is too large");
+        buf_release(&s->in);
+        return 0;
+    }
+    if (whole && s->in.len == 0) {
+        hand_over(w, s, bytes, len); /* the common case: nothing to put together */
+        return 0;
+    }
+    buf_add(&s->in, bytes, len);
+    if (!buf_ok(&s->in))
+        return -1;
+    if (whole) {
+        struct buf in = s->in;
+        buf_init(&s->in, w->o.message_max);
+        hand_over(w, s, in.data, in.len);
+        buf_release(&in);
+    }
+    return 0;
+}
+
+/* Not empty: lws does not tell of an empty pong. */
+static int write_ping(struct ws_socket *s)
+{
+    unsigned char bytes[LWS_PRE + 1];
+    bytes[LWS_PRE] = '?';
+    s->ping_due = false;
+    return lws_write(s->wsi, bytes + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
+}
+
+static int on_writable(struct lws *wsi, struct ws_socket *s)
+{
+    if (!s)
+        return 0;
+    if (s->ping_due && !s->close_code && write_ping(s) < 0)
+        return -1;
+    if (!write_queue(s, WRITES_PER_TURN))
+        return -1;
+    if (s->first) {
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    if (!s->close_code)
+        return 0;
+    unsigned char reason[CLOSE_REASON_MAX];
+    size_t len = strnlen(s->close_reason, sizeof reason);
+    memcpy(reason, s->close_reason, len);
+    lws_close_reason(wsi, (enum lws_close_status)s->close_code, reason, len);
+    return -1;
+}
+
+static bool offers_only_unknown(struct lws *wsi)
+{
+    char offered[128];
+    int len = lws_hdr_copy(wsi, offered, sizeof offered, WSI_TOKEN_PROTOCOL);
+    if (len == 0)
+        return false; /* none offered is taken as v1 */
+    struct text t = {offered, offered + (len > 0 ? len : 0)}, word;
+    while (text_until(&t, ',', sizeof offered, &word)) {
+        while (word.p < word.end && *word.p == ' ')
+            word.p++;
+        while (word.p < word.end && word.end[-1] == ' ')
+            word.end--;
+        if (text_equals(word, SUBPROTOCOL))
+            return false;
+        (void)text_char(&t, ',');
+    }
+    return true;
+}
+
+/* lws does not look at it; RFC 6455 section 4.2.1 does. */
+static bool is_version_13(struct lws *wsi)
+{
+    char version[8];
+    return lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) > 0 &&
+           strcmp(version, "13") == 0;
+}
+
+/* Refusing here still allows an HTTP answer; afterwards lws only drops the connection. */
+static int on_upgrade(struct lws *wsi)
+{
+    char path[16];
+    int len = lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI);
+    if (len <= 0 || strcmp(path, "/ws") != 0) {
+        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
+        return 1;
+    }
+    if (!is_version_13(wsi)) {
+        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
+        return 1;
+    }
+    if (offers_only_unknown(wsi)) {
+        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST,
+                               "unknown subprotocol: offer " SUBPROTOCOL " or none");
+        return 1;
+    }
+    return 0;
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    struct connection *c = user;
+    struct ws_server *w;
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return on_upgrade(wsi);
+    case LWS_CALLBACK_ESTABLISHED:
+        return on_established(server_of(wsi), wsi, c);
+    case LWS_CALLBACK_RECEIVE:
+        return on_receive(server_of(wsi), wsi, c->socket, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (c->socket)
+            restart_ping(c->socket);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return on_writable(wsi, c->socket);
+    case LWS_CALLBACK_CLOSED:
+        on_closed(server_of(wsi), c);
+        return 0;
+    case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+        return http_filter(wsi);
+    case LWS_CALLBACK_HTTP:
+        w = server_of(wsi);
+        return http_answer(&w->http, wsi, in);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return 0;
+    default:
+        return lws_callback_http_dummy(wsi, reason, user, in, len);
+    }
+}
+
+/* One protocol, so that clients which offer no subprotocol are bound to it too. */
+static const struct lws_protocols protocols[] = {
+    {SUBPROTOCOL, callback, sizeof(struct connection), SERVICE_BUFFER, 0, NULL, 0},
+    {NULL, NULL, 0, 0, 0, NULL, 0}};
+
+static void on_heartbeat(lws_sorted_usec_list_t *sul)
+{
+    struct ws_server *w = lws_container_of(sul, struct ws_server, heartbeat);
+    lws_sul_schedule(w->context, 0, &w->heartbeat, on_heartbeat, HEARTBEAT_US);
+}
+
+/* The first socket of the list when its time has come, out of the list. */
+static struct ws_socket *take_due(struct link *list, int64_t now)
+{
+    struct link *l = list_first(list);
+    struct ws_socket *s = l ? LIST_ITEM(l, struct ws_socket, ping) : NULL;
+    if (!s || s->ping_at_us > now)
+        return NULL;
+    list_remove(l);
+    return s;
+}
+
+static void on_ping_check(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct ws_server *w = timer->data;
+    int64_t now = clock_mono_us();
+    struct ws_socket *s;
+    (void)loop;
+    (void)events;
+    while ((s = take_due(&w->pongs, now))) {
+        w->stats.ping_timeouts++;
+        cut(s, 1001, "no answer to ping", "timeout");
+        lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+    while ((s = take_due(&w->pings, now))) {
+        s->ping_due = true;
+        s->ping_at_us = now + w->o.ping_timeout_us;
+        list_add(&w->pongs, &s->ping);
+        lws_callback_on_writable(s->wsi);
+    }
+}
+
+static void on_accepted(void *arg, int fd)
+{
+    struct ws_server *w = arg;
+    lws_adopt_socket_vhost(w->vhost, fd); /* closes it when it fails */
+}
+
+static void log_lws(int level, const char *line)
+{
+    size_t len = strcspn(line, "\n");
+    log_line(level & LLL_ERR ? LOG_WARN : LOG_DEBUG, "libwebsockets", LOG_T("line", line, len),
+             LOG_END);
+}
+
+static enum status make_context(struct ws_server *w, struct problem *why)
+{
+    void *loops[1] = {w->loop};
+    struct lws_context_creation_info info = {0};
+    lws_set_log_level(LLL_ERR, log_lws);
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info.protocols = protocols;
+    info.mounts = http_mounts(&w->http, w->o.web);
+    info.user = w;
+    info.foreign_loops = loops;
+    info.pt_serv_buf_size = SERVICE_BUFFER;
+    info.max_http_header_data = HEADER_MAX;
+    info.timeout_secs = HTTP_TIMEOUT_S;
+    info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_HTTP_HEADERS_SECURITY_BEST_PRACTICES_ENFORCE;
+    info.fd_limit_per_thread = 0;
+    w->context = lws_create_context(&info);
+    if (!w->context)
+        return problem_set(why, STATUS_IO, 0, "lws",
+                           "libwebsockets cannot run on libev: apt-get install "
+                           "libwebsockets-evlib-ev");
+    w->vhost = lws_create_vhost(w->context, &info);
+    if (!w->vhost)
+        return problem_set(why, STATUS_IO, 0, "lws", "libwebsockets made no virtual host");
+    lws_sul_schedule(w->context, 0, &w->heartbeat, on_heartbeat, HEARTBEAT_US);
+    return STATUS_OK;
+}
+
+enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
+                            const struct ws_server_options *o, const struct ws_server_events *e,
+                            struct problem *why)
+{
+    struct ws_server *w = calloc(1, sizeof *w);
+    if (!w)
+        return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    w->o = *o;
+    w->events = *e;
+    w->loop = loop;
+    w->http.page = e->page;
+    w->http.arg = e->arg;
+    list_init(&w->sockets);
+    list_init(&w->pings);
+    list_init(&w->pongs);
+    ev_timer_init(&w->ping_check, on_ping_check, PING_CHECK_S, PING_CHECK_S);
+    w->ping_check.data = w;
+    enum status s = make_context(w, why);
+    if (s == STATUS_OK)
+        s = listener_start(&w->listener, loop, o->host, o->ipv6, o->port, on_accepted, w, why);
+    if (s != STATUS_OK) {
+        ws_server_stop(w);
+        return s;
+    }
+    ev_timer_start(loop, &w->ping_check);
+    *out = w;
+    return STATUS_OK;
+}
+
+int ws_server_port(const struct ws_server *w)
+{
+    return listener_port(w->listener);
+}
+
+void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out)
+{
+    *out = w->stats;
+}
+
+void ws_server_stop_listening(struct ws_server *w)
+{
+    listener_stop(w->listener);
+    w->listener = NULL;
+}
+
+bool ws_server_empty(const struct ws_server *w)
+{
+    return list_empty(&w->sockets);
+}
+
+void ws_server_stop(struct ws_server *w)
+{
+    if (!w)
+        return;
+    ws_server_stop_listening(w);
+    ev_timer_stop(w->loop, &w->ping_check);
+    if (w->context)
+        lws_context_destroy(w->context);
+    free(w);
+}
