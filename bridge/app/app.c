@@ -1,0 +1,293 @@
+#include "app/app.h"
+
+#include "app/parts.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/data_dir.h"
+#include "core/watch.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The parts of the 5 s in which a clean end is promised. */
+#define DRAIN_US      INT64_C(2000000)
+#define STORE_US      INT64_C(800000)
+#define DRAIN_CHECK_S 0.01
+#define TICK_S        0.25
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct parts *p = w->data;
+    (void)loop;
+    (void)events;
+    router_tick(&p->router, parts_now());
+}
+
+static void announce(struct parts *p)
+{
+    char http[ENDPOINT_TEXT_MAX], mqtt[ENDPOINT_TEXT_MAX] = "-", broker[BROKER_TEXT_MAX];
+    struct endpoint listen = p->config->listen, devices = p->config->mqtt_listen;
+    listen.port = (uint16_t)ws_server_port(p->server);
+    endpoint_format(&listen, http);
+    if (p->broker) {
+        devices.port = (uint16_t)embedded_broker_port(p->broker);
+        endpoint_format(&devices, mqtt);
+    }
+    broker_format(&p->config->broker, broker);
+    p->announced = true;
+    log_line(LOG_INFO, "ready", LOG_S("http", http), LOG_S("mqtt", mqtt), LOG_S("broker", broker),
+             LOG_S("bridge", p->bridge_id), LOG_S("prefix", p->config->prefix),
+             LOG_S("data", p->config->data), LOG_I("pid", getpid()),
+             LOG_I("took_ms", clock_wall_ms() - p->started_ms), LOG_END);
+}
+
+/* Before the loop sleeps: whatever came together in this turn goes out together. */
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
+{
+    struct parts *p = w->data;
+    (void)loop;
+    (void)events;
+    router_flush(&p->router, parts_now());
+    if (!p->announced && router_ready(&p->router))
+        announce(p);
+}
+
+static void on_drain_check(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct parts *p = w->data;
+    (void)events;
+    bool told = ws_server_empty(p->server);
+    bool cleared = !mqtt_link_connected(p->link) || mqtt_link_idle(p->link);
+    if ((told && cleared) || clock_mono_us() >= p->drain_deadline_us)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+    struct parts *p = w->data;
+    (void)events;
+    if (p->drain_deadline_us) {
+        ev_break(loop, EVBREAK_ALL); /* asked twice: at once */
+        return;
+    }
+    log_line(LOG_INFO, "draining", LOG_I("signal", w->signum),
+             LOG_I("sessions", p->router.joined_count), LOG_END);
+    p->drain_deadline_us = clock_mono_us() + DRAIN_US;
+    ws_server_stop_listening(p->server);
+    router_drain(&p->router, "the bridge is going down", parts_now());
+    ev_timer_start(loop, &p->drain_check);
+}
+
+static void on_broker_change(void *arg, bool running)
+{
+    struct parts *p = arg;
+    log_line(running ? LOG_INFO : LOG_ERROR, running ? "broker-restarted" : "broker-died", LOG_END);
+    if (running && p->link)
+        mqtt_link_hurry(p->link);
+}
+
+static enum status start_broker(struct parts *p, struct problem *why)
+{
+    const struct config *c = p->config;
+    struct embedded_broker_options o = {
+        .data_dir = c->data,
+        .listen_host = c->mqtt_listen.host,
+        .listen_port = c->mqtt_listen.port,
+    };
+    if (c->broker.kind != BROKER_EMBEDDED)
+        return STATUS_OK;
+    return embedded_broker_start(&p->broker, p->loop, &o, on_broker_change, p, why);
+}
+
+static void check_leftover(void *arg, const char *room, const char *peer, const char *sid)
+{
+    struct parts *p = arg;
+    (void)peer;
+    (void)sid;
+    watch_check(&p->router, text_of_str(room));
+}
+
+static enum status start_store(struct parts *p, struct problem *why)
+{
+    snprintf(p->db_path, sizeof p->db_path, "%s/" DATA_DIR_DATABASE, p->config->data);
+    struct store_options o = {
+        .path = p->db_path,
+        .bridge = p->bridge_id,
+        .queue_events = p->config->limits.store_queue,
+        .now_ms = clock_wall_ms(),
+    };
+    return store_open(&p->store, &o, why);
+}
+
+static void put_will(struct parts *p, const struct router_options *o)
+{
+    struct buf b;
+    buf_init_fixed(&b, p->will_topic, sizeof p->will_topic);
+    topic_bridge_status(&b, o->prefix, text_of_str(o->bridge));
+    buf_cstr(&b);
+    buf_init_fixed(&b, p->will_payload, sizeof p->will_payload);
+    watch_put_status(&b, o, false, 0);
+    buf_cstr(&b);
+}
+
+static enum status start_router(struct parts *p)
+{
+    const struct config *c = p->config;
+    struct router_options o = {
+        .prefix = c->prefix,
+        .bridge = p->bridge_id,
+        .run = p->run,
+        .version = SIGBRIDGE_VERSION,
+        .ice_servers = buf_cstr(&p->ice_servers),
+        .watch_all = !c->presence.rooms_only,
+        .presence_expiry_s = c->presence.expiry_s,
+        .join_timeout_us = (int64_t)c->limits.join_timeout_s * 1000000,
+        .message_max = c->limits.message_bytes,
+        .room_peers_max = c->limits.room_peers,
+    };
+    put_will(p, &o);
+    p->router_made = true;
+    return router_init(&p->router, &o, parts_now());
+}
+
+static enum status start_link(struct parts *p, struct problem *why)
+{
+    const struct config *c = p->config;
+    struct mqtt_link_events events = glue_link_events(p);
+    struct mqtt_link_options o = {
+        .host = c->broker.host,
+        .port = c->broker.port,
+        .tls = c->broker.kind == BROKER_MQTTS,
+        .ca = c->mqtt.ca,
+        .cert = c->mqtt.cert,
+        .key = c->mqtt.key,
+        .username = c->mqtt.username,
+        .password = c->mqtt.password,
+        .client_id = p->client_id,
+        .keepalive_s = (int)c->mqtt.keepalive_s,
+        .will_topic = p->will_topic,
+        .will_payload = p->will_payload,
+        .outage_bytes = c->limits.outage_bytes,
+        .outage_age_us = (int64_t)c->limits.outage_age_s * 1000000,
+    };
+    if (p->broker)
+        o.host = embedded_broker_socket(p->broker);
+    else if (c->broker.kind == BROKER_UNIX)
+        o.host = c->broker.path;
+    if (p->broker || c->broker.kind == BROKER_UNIX)
+        o.port = 0;
+    return mqtt_link_start(&p->link, p->loop, &o, &events, why);
+}
+
+static enum status start_server(struct parts *p, struct problem *why)
+{
+    const struct config *c = p->config;
+    struct ws_server_events events = glue_server_events(p);
+    struct ws_server_options o = {
+        .host = c->listen.host,
+        .ipv6 = c->listen.ipv6,
+        .port = c->listen.port,
+        .web = c->web,
+        .message_max = c->limits.message_bytes,
+        .queue_messages = c->limits.send_queue_messages,
+        .queue_bytes = c->limits.send_queue_bytes,
+        .sockets_max = c->limits.sessions,
+        .ping_interval_us = (int64_t)c->ping.interval_s * 1000000,
+        .ping_timeout_us = (int64_t)c->ping.timeout_s * 1000000,
+    };
+    return ws_server_start(&p->server, p->loop, &o, &events, why);
+}
+
+/* Each socket is a descriptor; the soft limit of most systems is 1024. */
+static void raise_descriptor_limit(const struct config *c)
+{
+    struct rlimit limit;
+    rlim_t want = c->limits.sessions + 200;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+        return;
+    limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
+        log_line(LOG_WARN, "few-descriptors", LOG_I("limit", limit.rlim_cur), LOG_I("want", want),
+                 LOG_S("remedy", "raise the hard limit of open files or lower limits.sessions"),
+                 LOG_END);
+}
+
+static void start_watchers(struct parts *p)
+{
+    ev_prepare_init(&p->flush, on_turn);
+    ev_timer_init(&p->tick, on_tick, TICK_S, TICK_S);
+    ev_timer_init(&p->drain_check, on_drain_check, DRAIN_CHECK_S, DRAIN_CHECK_S);
+    ev_signal_init(&p->term, on_signal, SIGTERM);
+    ev_signal_init(&p->interrupt, on_signal, SIGINT);
+    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data = p;
+    ev_prepare_start(p->loop, &p->flush);
+    ev_timer_start(p->loop, &p->tick);
+    ev_signal_start(p->loop, &p->term);
+    ev_signal_start(p->loop, &p->interrupt);
+}
+
+static void name_parts(struct parts *p)
+{
+    snprintf(p->bridge_id, sizeof p->bridge_id, "%s", p->config->bridge_id);
+    clock_random_name(p->run, sizeof p->run - 1);
+    snprintf(p->client_id, sizeof p->client_id, "%s-%s", p->bridge_id, p->run);
+}
+
+static enum status start(struct parts *p, struct problem *why)
+{
+    name_parts(p);
+    enum status s = start_store(p, why);
+    if (s == STATUS_OK)
+        s = start_broker(p, why);
+    if (s == STATUS_OK)
+        s = start_router(p);
+    if (s == STATUS_OK)
+        s = start_link(p, why);
+    if (s == STATUS_OK)
+        s = start_server(p, why);
+    if (s != STATUS_OK)
+        return s;
+    glue_router(p);
+    store_leftovers(p->store, check_leftover, p);
+    start_watchers(p);
+    return STATUS_OK;
+}
+
+static void stop(struct parts *p)
+{
+    ws_server_stop(p->server);
+    mqtt_link_stop(p->link);
+    if (p->router_made)
+        router_release(&p->router);
+    embedded_broker_stop(p->broker);
+    if (p->store)
+        store_close(p->store, clock_mono_us() + STORE_US);
+    buf_release(&p->ice_servers);
+}
+
+int app_run(const struct config *c)
+{
+    static struct parts p; /* large, and one per process */
+    struct problem why = {0};
+    p = (struct parts){.config = c, .started_ms = clock_wall_ms()};
+    log_setup((enum log_level)c->log_level, c->log_json);
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(c);
+    buf_init(&p.ice_servers, 256 * 1024);
+    ice_servers_put(&p.ice_servers, c);
+    p.loop = ev_default_loop(EVFLAG_AUTO);
+    enum status s = start(&p, &why);
+    if (s == STATUS_OK)
+        ev_run(p.loop, 0);
+    else
+        log_line(LOG_ERROR, "cannot-start", LOG_S("why", why.text), LOG_END);
+    stop(&p);
+    ev_loop_destroy(p.loop);
+    if (s == STATUS_OK)
+        log_line(LOG_INFO, "stopped", LOG_END);
+    return s == STATUS_OK ? 0 : 1;
+}
