@@ -1,0 +1,184 @@
+/* The inside of a handle, shared by the adapter's files. Not installed.
+ *
+ *   config.c   checks and copies the configuration
+ *   queue.c    messages that wait for the broker
+ *   send.c     public calls that put messages into the queue
+ *   connect.c  makes one connection
+ *   link.c     that connection: libmosquitto in our epoll set, its callbacks
+ *   receive.c  from a payload to the right handler
+ *   outbox.c   from the queue to the broker, and what did not arrive
+ *   device.c   states, timers, retries: what to do when
+ *   life.c     create to destroy
+ *   thread.c   the own thread
+ *
+ * One thread drives a handle at a time; only it touches libmosquitto, which therefore needs no
+ * thread of its own and no lock. Other threads reach the queue, the meta, the statistics and the
+ * requests, all under `lock`, and wake the driver through an eventfd.
+ *
+ * Each connection attempt gets a fresh libmosquitto client. What was not acknowledged is sent again
+ * from our own queue, after the presence and only if it is not too old; libmosquitto would resend
+ * it first of all, however old. */
+#ifndef SIGDEV_SRC_ADAPTER_H
+#define SIGDEV_SRC_ADAPTER_H
+
+#include <sigdev/mosquitto.h>
+
+#include <mosquitto.h>
+#include <pthread.h>
+
+#define NEVER          INT64_MAX
+#define WHY_SIZE       240
+#define FILTERS_MAX    3
+#define STABLE_MS      5000 /* a connection that lived shorter does not reset the backoff */
+#define PRESENCE_SIZE  (SIGDEV_META_MAX + 512)
+#define CLIENT_ID_SIZE (2 * SIGDEV_NAME_MAX + 2)
+
+/* ---- queue.c -------------------------------------------------------------------------------- */
+
+struct outgoing {
+    struct outgoing *next;
+    int64_t queued_ms;
+    int mid; /* given to libmosquitto, waits for its acknowledgement; 0: not given */
+    enum sigdev_type type;
+    char to[SIGDEV_NAME_MAX + 1]; /* "": the room */
+    char id[SIGDEV_ID_MAX + 1];
+    char *payload;
+    size_t len;
+};
+
+struct queue {
+    struct outgoing *first;
+    struct outgoing **last;
+    unsigned count;
+    size_t bytes;
+};
+
+void queue_init(struct queue *q);
+void queue_add(struct queue *q, struct outgoing *o);
+/* Takes out the one with that mid, or NULL. */
+struct outgoing *queue_take_mid(struct queue *q, int mid);
+/* Takes out the first one that is not given to libmosquitto and was queued before `before_ms`. */
+struct outgoing *queue_take_old(struct queue *q, int64_t before_ms);
+/* The first one that is not given to libmosquitto, left in its place; or NULL. */
+struct outgoing *queue_next(struct queue *q);
+void queue_take(struct queue *q, struct outgoing *o);
+void queue_forget_mids(struct queue *q); /* the connection is gone: all are to be sent again */
+void queue_release(struct queue *q);
+void outgoing_free(struct outgoing *o);
+
+/* ---- The handle ----------------------------------------------------------------------------- */
+
+enum drive { DRIVE_NONE, DRIVE_THREAD, DRIVE_LOOP };
+
+/* Why a connection ended, or cannot be made. */
+struct failure {
+    enum sigdev_error error;
+    char text[WHY_SIZE];
+};
+
+struct link {
+    struct mosquitto *mosq; /* NULL: no connection and none on the way */
+    int fd;                 /* as in the epoll set; -1: not in it */
+    uint32_t events;
+    bool tcp_pending; /* connect() has not finished */
+    bool accepted;    /* CONNACK said yes */
+    bool subscribed;  /* every filter granted */
+    bool more;        /* decrypted bytes wait although the socket is empty */
+    bool drop;        /* a callback wants the connection to end, `failure` says why */
+    bool closing;     /* DISCONNECT is on its way */
+    int subscribe_mid;
+    int presence_mid;
+    int clear_mid; /* the empty presence at the end */
+    bool present;  /* the broker has acknowledged our presence */
+    bool cleared;
+    char log[WHY_SIZE]; /* libmosquitto's first error line */
+    struct failure failure;
+};
+
+struct sigdev {
+    struct sigdev_config config; /* strings owned */
+    struct sigdev_self self;
+    char client_id[CLIENT_ID_SIZE];
+
+    int epoll, timer, wake;
+    enum drive drive;
+    pthread_t thread;
+    bool has_thread;
+
+    /* The driver's own. */
+    struct link link;
+    bool servicing;
+    int family;        /* 0: as the resolver says; else which one the next attempt is held to */
+    unsigned attempts; /* failed ones in a row */
+    uint64_t random;
+    int64_t online_at, since_wall_ms;
+    int64_t retry_at, handshake_at, misc_at, renew_at;
+    bool clearing;
+    enum sigdev_error leave_error;
+
+    pthread_mutex_t lock;
+    /* Under the lock. */
+    enum sigdev_state state;
+    struct queue queue;
+    struct sigdev_stats stats;
+    char *meta;            /* owned; from the configuration, or newer */
+    bool presence_changed; /* it is newer than what was published */
+    bool leave;
+    int64_t leave_at; /* then it ends, whatever is left */
+};
+
+/* ---- device.c ------------------------------------------------------------------------------- */
+
+int64_t now_ms(void);  /* goes on while the machine sleeps, never jumps */
+int64_t wall_ms(void); /* since the epoch; 0 while the clock is not set */
+/* Waits up to timeout_ms (-1: for ever) for something to do, and does it. */
+void device_service(struct sigdev *dev, int timeout_ms);
+
+/* ---- life.c --------------------------------------------------------------------------------- */
+
+void device_wake(struct sigdev *dev); /* any thread */
+enum sigdev_error device_begin(struct sigdev *dev, enum drive drive);
+void device_end(struct sigdev *dev); /* the thread is gone, or never came to be */
+
+/* ---- outbox.c ------------------------------------------------------------------------------- */
+
+/* Publishes what was not published yet. */
+void outbox_flush(struct sigdev *dev);
+/* The acknowledgement of one of our publishes came. */
+void outbox_acknowledged(struct sigdev *dev, int mid, int reason);
+/* Gives up what waits since before `before_ms` (NEVER: everything) and tells the caller. */
+void outbox_drop_old(struct sigdev *dev, int64_t before_ms, enum sigdev_error e);
+
+/* ---- config.c ------------------------------------------------------------------------------- */
+
+enum sigdev_error config_copy(struct sigdev_config *to, const struct sigdev_config *from, char *why,
+                              size_t why_size);
+void config_release(struct sigdev_config *config);
+
+/* ---- connect.c ------------------------------------------------------------------------------ */
+
+/* Begins one connection attempt. False: it failed at once, link.failure says why. */
+bool link_open(struct sigdev *dev);
+const char *connect_host(const struct sigdev *dev);
+
+/* ---- link.c --------------------------------------------------------------------------------- */
+
+void link_set_callbacks(struct mosquitto *mosq);
+/* Notes why the connection ends; the first reason stays. */
+void link_fail(struct link *l, enum sigdev_error e, const char *text);
+void link_fail_code(struct sigdev *dev, int rc, int err); /* a code of libmosquitto, and errno */
+void link_close(struct sigdev *dev);
+/* Does what the socket is ready for. False: the connection is gone, link.failure says why. */
+bool link_io(struct sigdev *dev, uint32_t events);
+bool link_misc(struct sigdev *dev); /* keepalive; as link_io() */
+void link_watch(struct sigdev *dev);
+/* Publishes one of the queue; SIGDEV_OK also when the connection breaks on it. */
+enum sigdev_error link_publish(struct sigdev *dev, struct outgoing *o);
+bool link_publish_presence(struct sigdev *dev, const char *payload, size_t len, int *mid);
+void link_disconnect(struct sigdev *dev);
+
+/* ---- receive.c ------------------------------------------------------------------------------ */
+
+void receive(struct sigdev *dev, const struct mosquitto_message *message);
+
+#endif
