@@ -1,0 +1,5 @@
+/* The same with presence.scope = rooms: a bridge that watches only the rooms of its sessions behaves
+ * no different in them. */
+process.env.SIGBRIDGE_PRESENCE_SCOPE = "rooms";
+for (const name of ["messages", "order", "presence", "outage"])
+    await import(`./${name}.test.mjs`);

@@ -1,0 +1,121 @@
+// Enough of a bridge for clients in one process: rooms, presence, forwarding with `from` and `seq`,
+// acks, peer-not-found. What it forwards can be held back, to make messages cross.
+
+import { FakeSocket } from "./fake-socket.js";
+
+export class FakeBridge {
+  members = new Map(); // name -> {socket, peer, meta, since, seq}
+  /** Every forwarded message, in order: {from, to, message}. */
+  log = [];
+  /** Return an error object to refuse a message, "drop" to lose it. */
+  filter = () => undefined;
+  #held = null;
+  #clock = 1000;
+
+  /** A WebSocket class whose sockets end here. */
+  get WebSocket() {
+    const bridge = this;
+    return class extends FakeSocket {
+      constructor(url, protocols) {
+        super(url, protocols);
+        bridge.#accept(this);
+      }
+    };
+  }
+
+  hold() {
+    this.#held ??= [];
+  }
+
+  release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const deliver of held) deliver();
+  }
+
+  socketOf(name) {
+    return this.members.get(name)?.socket;
+  }
+
+  /** The socket breaks; the bridge notices at once. */
+  cut(name) {
+    const { socket } = this.members.get(name);
+    this.#leave(socket, "lost");
+    socket.die();
+  }
+
+  #accept(socket) {
+    socket.onsent = (message) => setImmediate(() => this.#take(socket, message));
+    socket.onclosed = () => this.#leave(socket, "leave");
+    setImmediate(() => socket.open());
+  }
+
+  #take(socket, message) {
+    if (socket.readyState !== 1) return;
+    const ack = () => message.id && socket.say({ type: "ack", id: message.id });
+    switch (message.type) {
+      case "join":
+        return this.#join(socket, message);
+      case "leave":
+        this.#leave(socket, "leave");
+        return ack();
+      case "ping":
+        return socket.say({ type: "pong", time: this.#clock });
+      case "update":
+        socket.member.meta = message.meta;
+        this.#tell({ updated: [shown(socket.member)] }, socket);
+        return ack();
+      default:
+        return this.#forward(socket, message, ack);
+    }
+  }
+
+  #join(socket, { peer = `guest${this.#clock}`, meta }) {
+    const others = [...this.members.values()].map(shown);
+    const member = { socket, peer, meta, since: this.#clock++, seq: 0 };
+    socket.member = member;
+    this.members.set(peer, member);
+    this.#tell({ joined: [shown(member)] }, socket);
+    socket.say({
+      type: "joined", room: "lobby", peer, session: `s${member.since}`, secret: "x".repeat(22), peers: others,
+      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: 0, limits: {},
+    });
+  }
+
+  #leave(socket, reason) {
+    const { member } = socket;
+    if (!member || this.members.get(member.peer) !== member) return;
+    this.members.delete(member.peer);
+    this.#tell({ left: [{ peer: member.peer, reason }] }, socket);
+  }
+
+  #forward(socket, { id, to, ...message }, ack) {
+    const from = socket.member.peer;
+    this.log.push({ from, to, message });
+    const refusal = this.filter({ from, to, message });
+    if (refusal === "drop") return ack();
+    if (refusal) return socket.say({ type: "error", id, to, ...refusal });
+    if (to !== undefined && !this.members.has(to))
+      return socket.say({ type: "error", code: 404, error: "peer-not-found", message: "not here", id, to });
+    const deliver = () => {
+      for (const member of [...this.members.values()])
+        if (member.peer === to || (to === undefined && member.peer !== from)) say(member, { ...message, from });
+    };
+    if (this.#held) this.#held.push(deliver);
+    else deliver();
+    ack();
+  }
+
+  #tell(change, except) {
+    for (const member of this.members.values())
+      if (member.socket !== except) say(member, { type: "presence", ...change });
+  }
+}
+
+function say(member, message) {
+  if (member.socket.readyState === 1) member.socket.say({ ...message, seq: ++member.seq });
+}
+
+function shown({ peer, meta, since }) {
+  return { peer, kind: "browser", ...(meta && { meta }), since };
+}

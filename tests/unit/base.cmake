@@ -1,0 +1,2 @@
+sigbridge_unit(base sigbridge_base)
+sigbridge_unit(log sigbridge_base)

@@ -1,0 +1,11 @@
+if(SIGBRIDGE_BRIDGE)
+  foreach(part endpoint load mistakes call_mistakes show tools data_dir)
+    sigbridge_unit(config_${part} sigbridge_config)
+  endforeach()
+  foreach(part load mistakes call_mistakes)
+    target_sources(test_config_${part} PRIVATE
+      ${PROJECT_SOURCE_DIR}/tests/unit/test_config_util.c)
+  endforeach()
+  target_compile_definitions(test_config_show PRIVATE
+    CONFIG_DIRECTORY="${PROJECT_SOURCE_DIR}/bridge/config")
+endif()

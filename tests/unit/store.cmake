@@ -1,0 +1,6 @@
+if(SIGBRIDGE_BRIDGE)
+  foreach(part store store_disk store_queue store_query)
+    sigbridge_unit(${part} sigbridge_store)
+    target_sources(test_${part} PRIVATE test_store_util.c)
+  endforeach()
+endif()
