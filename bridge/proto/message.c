@@ -89,14 +89,15 @@ static bool ends_with_escape(struct json_span s, const char *letters)
     return slashes % 2 == 1;
 }
 
-/* RFC 8866 section 5 ends every line. Some endpoints leave the last one open; Chromium refuses
- * that. */
+/* RFC 8866 section 5 ends every line. Some endpoints leave the last one open, or half open with a
+ * CR; Chromium refuses that. */
 static void put_sdp(struct buf *b, struct json_span sdp)
 {
     bool ended = ends_with_escape(sdp, "n") || ends_with_escape(sdp, "u000a");
+    bool half = ends_with_escape(sdp, "r") || ends_with_escape(sdp, "u000d");
     buf_str(b, ",\"sdp\":\"");
     buf_add(b, sdp.p, sdp.len);
-    buf_str(b, ended ? "\"" : "\\r\\n\"");
+    buf_str(b, ended ? "\"" : half ? "\\n\"" : "\\r\\n\"");
 }
 
 /* What the type carries, and what every forwarded message may carry. */
