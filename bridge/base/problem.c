@@ -10,6 +10,7 @@ enum status problem_set(struct problem *p, enum status status, unsigned line, co
         return status;
     p->status = status;
     p->line = line;
+    p->retry_ms = 0;
     p->rule = rule;
     va_list args;
     va_start(args, format);

@@ -4,6 +4,8 @@
 #include "core/roster.h"
 #include "proto/message.h"
 
+const struct rate_limit inbound_error_replies = {.per_second = 50, .burst = 200};
+
 static struct text none(void)
 {
     return text_of_str("");
@@ -13,7 +15,7 @@ void inbound_refuse(struct router *r, struct text room, struct text to, const st
                     struct text id)
 {
     int64_t retry_ms;
-    if (!rate_take(&r->error_replies, r->now.mono_us, &retry_ms)) {
+    if (!rate_take(&r->error_replies, &inbound_error_replies, 1, r->now.mono_us, &retry_ms)) {
         r->metrics.dropped[DROP_ERROR_REPLIES]++;
         return;
     }
@@ -23,7 +25,7 @@ void inbound_refuse(struct router *r, struct text room, struct text to, const st
     buf_clear(&r->topic);
     topic_inbox(&r->topic, r->o.prefix, room, to, text_of_str(NAME_BRIDGE));
     buf_clear(&r->out);
-    message_put_error(&r->out, p, id, none(), 0);
+    message_put_error(&r->out, p, id, none());
     (void)router_publish_out(r, false, 0, NULL);
 }
 

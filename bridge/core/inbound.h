@@ -5,6 +5,8 @@
 
 #include "core/router.h"
 
+extern const struct rate_limit inbound_error_replies; /* errors to devices, all together */
+
 void inbound_inbox(struct router *r, const struct topic *t, struct text payload);
 void inbound_all(struct router *r, const struct topic *t, struct text payload);
 

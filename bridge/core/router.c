@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUT_MAX = 16 * 1024 * 1024, ERROR_REPLIES_PER_S = 50, ERROR_REPLIES_BURST = 200 };
+enum { OUT_MAX = 16 * 1024 * 1024 };
 
 #define TICK_US INT64_C(1000000)
 
@@ -35,7 +35,7 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     list_init(&r->fences);
     list_init(&r->stale);
     list_init(&r->watch.waiting);
-    rate_init(&r->error_replies, ERROR_REPLIES_PER_S, ERROR_REPLIES_BURST, now.mono_us);
+    rate_init(&r->error_replies, &inbound_error_replies, now.mono_us);
     buf_init(&r->out, OUT_MAX);
     buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);
     r->scratch_size = ENVELOPE_SDP_MAX;
@@ -124,7 +124,7 @@ void router_send_error(struct router *r, struct session *s, const struct problem
                        struct text to)
 {
     buf_clear(&r->out);
-    message_put_error(&r->out, p, id, to, 0);
+    message_put_error(&r->out, p, id, to);
     router_send(r, s);
 }
 

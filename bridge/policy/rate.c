@@ -1,28 +1,34 @@
 #include "policy/rate.h"
 
-static int64_t token_us(const struct rate *r)
+enum { MILLION = 1000000 };
+
+void rate_init(struct rate *r, const struct rate_limit *limit, int64_t now_us)
 {
-    return 1000000 / r->per_second;
+    *r = (struct rate){.level = limit->burst * MILLION, .last_us = now_us};
 }
 
-void rate_init(struct rate *r, int64_t per_second, int64_t burst, int64_t now_us)
+static void refill(struct rate *r, const struct rate_limit *limit, int64_t now_us)
 {
-    *r = (struct rate){.per_second = per_second, .burst = burst, .last_us = now_us};
-    r->level_us = burst * token_us(r);
+    int64_t full = limit->burst * MILLION, missing = full - r->level;
+    if (now_us <= r->last_us)
+        return;
+    int64_t passed_us = now_us - r->last_us;
+    /* Compared by division: a bucket may have rested for years. */
+    r->level = passed_us > missing / limit->per_second ? full
+                                                       : r->level + passed_us * limit->per_second;
+    r->last_us = now_us;
 }
 
-bool rate_take(struct rate *r, int64_t now_us, int64_t *retry_ms)
+bool rate_take(struct rate *r, const struct rate_limit *limit, int64_t amount, int64_t now_us,
+               int64_t *retry_ms)
 {
-    int64_t cost = token_us(r), full = r->burst * cost;
-    if (now_us > r->last_us) {
-        int64_t gained = now_us - r->last_us;
-        r->level_us = gained > full - r->level_us ? full : r->level_us + gained;
-        r->last_us = now_us;
-    }
-    if (r->level_us < cost) {
-        *retry_ms = (cost - r->level_us + 999) / 1000;
+    int64_t cost = (amount < limit->burst ? amount : limit->burst) * MILLION;
+    refill(r, limit, now_us);
+    if (r->level < cost) {
+        int64_t wait_us = (cost - r->level + limit->per_second - 1) / limit->per_second;
+        *retry_ms = (wait_us + 999) / 1000;
         return false;
     }
-    r->level_us -= cost;
+    r->level -= cost;
     return true;
 }

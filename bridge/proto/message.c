@@ -182,8 +182,7 @@ void message_put_candidate(struct buf *b, const struct envelope *e, const struct
     put_common(b, e);
 }
 
-void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to,
-                       int64_t retry_after_ms)
+void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to)
 {
     buf_str(b, "{\"type\":\"error\",\"code\":");
     buf_int(b, status_code(p->status));
@@ -214,9 +213,9 @@ void message_put_error(struct buf *b, const struct problem *p, struct text id, s
         buf_str(b, ",\"to\":");
         json_put_text(b, to);
     }
-    if (retry_after_ms) {
+    if (p->retry_ms) {
         buf_str(b, ",\"retryAfter\":");
-        buf_int(b, retry_after_ms);
+        buf_int(b, p->retry_ms);
     }
     buf_char(b, '}');
 }

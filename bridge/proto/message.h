@@ -21,9 +21,8 @@ void message_put_ws(struct buf *b, const struct envelope *e, struct text from);
 void message_put_candidate(struct buf *b, const struct envelope *e, const struct candidate_init *c,
                            struct text from);
 
-/* {"type":"error",…}, complete. id and to may be empty. retry_after_ms 0: not said. */
-void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to,
-                       int64_t retry_after_ms);
+/* {"type":"error",…}, complete. id and to may be empty. */
+void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to);
 
 /* {"candidate":…,"sdpMid":…,…} or null. */
 void message_put_candidate_init(struct buf *b, const struct candidate_init *c);

@@ -61,7 +61,7 @@ static void check_refusal(const struct envelope *e, const struct problem *why)
     size_t count;
     require(why->status != STATUS_OK && why->text[0]);
     buf_init_fixed(&b, bytes, sizeof bytes);
-    message_put_error(&b, why, envelope_plain(e, FIELD_ID, id), envelope_text(e, FIELD_TO), 1);
+    message_put_error(&b, why, envelope_plain(e, FIELD_ID, id), envelope_text(e, FIELD_TO));
     require(buf_ok(&b));
     require(json_object(b.data, b.len, members, 16, &count, NULL) == STATUS_OK);
 }

@@ -77,14 +77,15 @@ static void errors_say_what_to_do(void **state)
     struct buf b;
     buf_init(&b, 4096);
     problem_set(&p, STATUS_INVALID_SDP, 7, "sdp-setup", "say \"active\"");
-    message_put_error(&b, &p, text_of_str("1"), text_of_str("cam"), 0);
+    message_put_error(&b, &p, text_of_str("1"), text_of_str("cam"));
     assert_string_equal(buf_cstr(&b),
                         "{\"type\":\"error\",\"code\":400,\"error\":\"invalid-sdp\",\"message\":"
                         "\"line 7: say \\\"active\\\"\",\"rule\":\"sdp-setup\",\"id\":\"1\","
                         "\"to\":\"cam\"}");
     buf_clear(&b);
     problem_set(&p, STATUS_RATE_LIMITED, 0, NULL, "slow down");
-    message_put_error(&b, &p, text_of_str(""), text_of_str(""), 1500);
+    p.retry_ms = 1500;
+    message_put_error(&b, &p, text_of_str(""), text_of_str(""));
     assert_string_equal(buf_cstr(&b), "{\"type\":\"error\",\"code\":429,\"error\":\"rate-limited\","
                                       "\"message\":\"slow down\",\"retryAfter\":1500}");
     buf_release(&b);
