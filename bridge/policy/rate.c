@@ -14,8 +14,8 @@ static void refill(struct rate *r, const struct rate_limit *limit, int64_t now_u
         return;
     int64_t passed_us = now_us - r->last_us;
     /* Compared by division: a bucket may have rested for years. */
-    r->level = passed_us > missing / limit->per_second ? full
-                                                       : r->level + passed_us * limit->per_second;
+    r->level =
+        passed_us > missing / limit->per_second ? full : r->level + passed_us * limit->per_second;
     r->last_us = now_us;
 }
 
