@@ -88,7 +88,7 @@ _Noreturn static void run_child(const char *path, const struct broker_dir *d, in
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
+    signal(SIGHUP, SIG_IGN); /* until it can handle that: it means to read its files again */
     umask(0077);
     if (fchdir(d->fd) != 0)
         complain("broker's directory");

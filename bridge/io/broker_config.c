@@ -1,6 +1,8 @@
 #include "io/broker_config.h"
 
 #include "io/broker_dir.h"
+#include "io/broker_login.h"
+#include "io/device_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,27 +37,42 @@ static const char template[] =
     "max_packet_size 524288\n"
     "set_tcp_nodelay true\n"
     "\n"
-    "# Devices. Who may connect, and as whom, belongs here: password_file, acl_file, TLS.\n"
-    "listener %d %s\n"
-    "allow_anonymous true\n"
+    "# The process to signal when the files below have changed: `sigbridge device` does.\n"
+    "pid_file " BROKER_PID "\n"
     "\n"
-    "# The bridge. Only its own user can enter this directory.\n"
+    "# Devices.\n"
+    "listener %d %s\n"
+    "%s"
+    "\n"
+    "# The bridge. Only the broker's user can enter this directory, and who does needs the\n"
+    "# password besides that the bridge made at this start.\n"
     "listener 0 " BROKER_SOCKET "\n"
-    "allow_anonymous true\n";
+    "allow_anonymous false\n"
+    "password_file " BROKER_LOGIN_PASSWD "\n"
+    "acl_file " BROKER_LOGIN_ACL "\n";
+
+/* The client id is the user: otherwise whoever knows another's could throw it out. */
+static const char closed[] = "allow_anonymous false\n"
+                             "password_file " DEVICE_PASSWD "\n"
+                             "acl_file " DEVICE_ACL "\n"
+                             "use_username_as_clientid true\n";
+static const char open_to_all[] = "# Development mode: whoever reaches this port is let in.\n"
+                                  "allow_anonymous true\n";
 
 static const char quiet[] = "log_type error\nlog_type warning\n";
 static const char chatty[] = "log_type error\nlog_type warning\nlog_type notice\n"
                              "log_type information\nlog_type subscribe\nlog_type unsubscribe\n";
 
-enum status broker_config_write(int dir_fd, const char *host, int port, bool verbose,
-                                struct problem *why)
+enum status broker_config_write(int dir_fd, const char *host, int port, bool anonymous,
+                                bool verbose, struct problem *why)
 {
     static const char beside[] = BROKER_CONFIG ".new";
     bool written = false;
     unlinkat(dir_fd, beside, 0);
     int fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd >= 0) {
-        int len = dprintf(fd, template, verbose ? chatty : quiet, port, host);
+        int len = dprintf(fd, template, verbose ? chatty : quiet, port, host,
+                          anonymous ? open_to_all : closed);
         written = fchmod(fd, 0644) == 0 && len > 0; /* whatever the umask: its user must read it */
         written = close(fd) == 0 && written;
     }

@@ -10,8 +10,9 @@
 
 #include <stdbool.h>
 
-/* `host` is a numeric address. STATUS_IO: it cannot be written. */
-enum status broker_config_write(int dir_fd, const char *host, int port, bool verbose,
-                                struct problem *why);
+/* `host` is a numeric address; `anonymous`: devices need no password there. STATUS_IO: it cannot be
+ * written. */
+enum status broker_config_write(int dir_fd, const char *host, int port, bool anonymous,
+                                bool verbose, struct problem *why);
 
 #endif

@@ -16,6 +16,7 @@
 #define BROKER_SOCKET   "bridge.sock"
 #define BROKER_CONFIG   "mosquitto.conf"
 #define BROKER_DATABASE "mosquitto.db"
+#define BROKER_PID      "mosquitto.pid"
 
 enum { BROKER_SOCKET_MAX = 108 }; /* sun_path with its NUL, unix(7) */
 

@@ -6,7 +6,12 @@
 #include "io/broker_config.h"
 #include "io/broker_dir.h"
 #include "io/broker_log.h"
+#include "io/broker_login.h"
 #include "io/broker_port.h"
+#include "io/device_secret.h"
+#include "io/device_store.h"
+#include "proto/names.h"
+#include "proto/topic.h"
 
 #include <ev.h>
 #include <limits.h>
@@ -21,6 +26,7 @@
 enum { READY_US = 5000000 };            /* how long a start may take [us] */
 enum { STOP_MS = 2000 };                /* how long an end may take before it is enforced [ms] */
 enum { PORT_TRIES = 5 };                /* how often a free port may turn out to be taken */
+enum { FILES_WAIT_MS = 1000 };          /* for a command that changes the devices' files [ms] */
 enum { STABLE_US = 10000000 };          /* who lived so long is started again at once [us] */
 static const double POLL_S = 0.005;     /* how often a restart is asked whether it is ready [s] */
 static const double RETRY_MIN_S = 0.05; /* pause before a restart, doubled each time [s] */
@@ -38,6 +44,8 @@ struct embedded_broker {
     struct broker_child child;
     struct broker_log log;
     int port;
+    int files; /* held while it starts: a change of the files waits until it can be told; -1 */
+    bool anonymous;
     int64_t started_us;
     double retry_s;
     ev_io on_end;    /* the child's pidfd */
@@ -45,7 +53,16 @@ struct embedded_broker {
     ev_timer timer;  /* DOWN: the next start; STARTING: the next look */
     char program[PATH_MAX];
     char host[64];
+    char prefix[TOPIC_PREFIX_MAX + 1];
+    char password[DEVICE_SECRET_CHARS + 1];
 };
+
+static void release_files(struct embedded_broker *b)
+{
+    if (b->files >= 0)
+        close(b->files);
+    b->files = -1;
+}
 
 static bool accepts(const struct embedded_broker *b)
 {
@@ -55,16 +72,24 @@ static bool accepts(const struct embedded_broker *b)
 
 static enum status launch(struct embedded_broker *b, struct problem *why)
 {
-    enum status status =
-        broker_config_write(b->dir.fd, b->host, b->port, log_enabled(LOG_DEBUG), why);
-    if (status != STATUS_OK)
+    release_files(b);
+    b->files = device_lock_take(b->dir.fd, DEVICE_LOCK, FILES_WAIT_MS);
+    enum status status = broker_login_write(&b->dir, b->prefix, b->password, why);
+    if (status == STATUS_OK)
+        status = broker_config_write(b->dir.fd, b->host, b->port, b->anonymous,
+                                     log_enabled(LOG_DEBUG), why);
+    if (status != STATUS_OK) {
+        release_files(b);
         return status;
+    }
     unlinkat(b->dir.fd, BROKER_SOCKET, 0); /* of a broker that was killed */
     broker_log_init(&b->log);
     status = broker_child_start(&b->child, b->program, &b->dir, why);
     if (status == STATUS_OK) {
         b->state = STARTING;
         b->started_us = clock_mono_us();
+    } else {
+        release_files(b);
     }
     return status;
 }
@@ -89,6 +114,7 @@ static void on_output(struct ev_loop *loop, ev_io *w, int events)
 static int bury(struct embedded_broker *b)
 {
     broker_log_read(&b->log, b->child.output);
+    release_files(b);
     ev_io_stop(b->loop, &b->on_end);
     ev_io_stop(b->loop, &b->on_output);
     return broker_child_reap(&b->child);
@@ -158,6 +184,7 @@ static void look(struct ev_loop *loop, ev_timer *w, int events)
         start_again(b);
     } else if (accepts(b)) {
         b->state = RUNNING;
+        release_files(b);
         log_line(LOG_DEBUG, "broker-ready", LOG_I("pid", b->child.pid),
                  LOG_I("ms", (clock_mono_us() - b->started_us) / 1000), LOG_END);
         if (b->on_change)
@@ -213,6 +240,7 @@ static enum readiness start_once(struct embedded_broker *b, int port, enum statu
     if (*status != STATUS_OK)
         return ENDED;
     enum readiness how = await_ready(b);
+    release_files(b);
     if (how != READY) {
         *status = not_ready(b, how, why);
         broker_child_signal(&b->child, SIGKILL);
@@ -236,7 +264,10 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
     b->arg = arg;
     b->retry_s = RETRY_MIN_S;
     b->child = (struct broker_child){-1, -1, -1};
-    b->dir.fd = b->dir.lock = -1;
+    b->dir.fd = b->dir.lock = b->files = -1;
+    b->anonymous = options->anonymous;
+    device_secret_make(b->password);
+    snprintf(b->prefix, sizeof b->prefix, "%s", options->prefix);
     snprintf(b->host, sizeof b->host, "%s", options->listen_host);
     ev_io_init(&b->on_end, on_end, -1, EV_READ);
     ev_io_init(&b->on_output, on_output, -1, EV_READ);
@@ -253,6 +284,7 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
     }
     if (status != STATUS_OK) {
         broker_dir_close(&b->dir);
+        explicit_bzero(b->password, sizeof b->password);
         free(b);
         return status;
     }
@@ -265,6 +297,17 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
 const char *embedded_broker_socket(const struct embedded_broker *b)
 {
     return b->dir.socket;
+}
+
+const char *embedded_broker_user(const struct embedded_broker *b)
+{
+    (void)b;
+    return NAME_BRIDGE;
+}
+
+const char *embedded_broker_password(const struct embedded_broker *b)
+{
+    return b->password;
 }
 
 int embedded_broker_port(const struct embedded_broker *b)
@@ -295,6 +338,8 @@ void embedded_broker_stop(struct embedded_broker *b)
         }
         bury(b);
     }
+    release_files(b);
     broker_dir_close(&b->dir);
+    explicit_bzero(b->password, sizeof b->password);
     free(b);
 }

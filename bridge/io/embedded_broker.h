@@ -3,8 +3,12 @@
  * alone it is started again on the same port.
  *
  * Files under data_dir/broker: mosquitto.conf (generated at each start, for operators to read),
- * mosquitto.db (retained messages and sessions), bridge.sock, lock (held by bridge and broker, so
- * that two brokers never share one directory).
+ * mosquitto.db (retained messages and sessions), mosquitto.pid, bridge.sock, bridge.passwd and
+ * bridge.acl (the bridge's own login), devices.passwd and devices.acl (see device_store.h), lock
+ * (held by bridge and broker, so that two brokers never share one directory).
+ *
+ * Nobody uses the Unix socket without the password of this start, and no device gets in without one
+ * unless `anonymous` says so.
  *
  * Started as root, the broker runs as the user mosquitto (or nobody) and owns that directory.
  *
@@ -26,6 +30,8 @@ struct embedded_broker_options {
     const char *listen_host;    /* numeric address for devices: "127.0.0.1", "::1", "0.0.0.0" */
     int listen_port;            /* 0: any free one */
     const char *mosquitto_path; /* NULL: search PATH and /usr/sbin */
+    const char *prefix;         /* of all topics */
+    bool anonymous;             /* development: devices need no password and may do anything */
 };
 
 /* Starts the broker and waits until both listeners accept: typically 10 to 20 ms, at most 5 s (and
@@ -42,6 +48,9 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
 /* Path of the Unix socket, at most 107 bytes; lives as long as the broker object. Where data_dir is
  * too long for that, it is a path under /proc/self/fd that only this process can use. */
 const char *embedded_broker_socket(const struct embedded_broker *b);
+/* How the bridge logs in there; they live as long as the broker object. The password is secret. */
+const char *embedded_broker_user(const struct embedded_broker *b);
+const char *embedded_broker_password(const struct embedded_broker *b);
 int embedded_broker_port(const struct embedded_broker *b);  /* the real one, also for port 0 */
 pid_t embedded_broker_pid(const struct embedded_broker *b); /* -1 while it is down */
 bool embedded_broker_running(const struct embedded_broker *b);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/broker_log.h"
 #include "io/embedded_broker.h"
+#include "proto/names.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -84,7 +85,12 @@ static void on_change(void *arg, bool running)
 static enum status start_at(struct watcher *w, const char *data, const char *host, int port,
                             const char *mosquitto, struct problem *why)
 {
-    struct embedded_broker_options options = {data, host, port, mosquitto};
+    struct embedded_broker_options options = {.data_dir = data,
+                                              .listen_host = host,
+                                              .listen_port = port,
+                                              .mosquitto_path = mosquitto,
+                                              .prefix = "sigbridge/v1",
+                                              .anonymous = true};
     *w = (struct watcher){.loop = ev_loop_new(EVFLAG_AUTO)};
     return embedded_broker_start(&w->broker, w->loop, &options, on_change, w, why);
 }
@@ -453,6 +459,94 @@ static void test_paths(void **state)
         expect_retained(port, 1);
         stop(&w);
     }
+}
+
+/* ---- who is let in ---- */
+
+static void keep_answer(struct mosquitto *m, void *arg, int code)
+{
+    (void)m;
+    *(int *)arg = code;
+}
+
+/* What CONNACK says: 0 welcome, 5 not authorized. Port 0: `host` is a socket. */
+static int login(const char *host, int port, const char *user, const char *password)
+{
+    int answer = -1;
+    struct mosquitto *m = mosquitto_new(NULL, true, &answer);
+    assert_non_null(m);
+    mosquitto_connect_callback_set(m, keep_answer);
+    mosquitto_username_pw_set(m, user, password);
+    assert_int_equal(mosquitto_connect(m, host, port, 30), MOSQ_ERR_SUCCESS);
+    while (answer < 0 && mosquitto_loop(m, PATIENCE_MS, 1) == MOSQ_ERR_SUCCESS)
+        ;
+    mosquitto_disconnect(m);
+    mosquitto_destroy(m);
+    return answer;
+}
+
+enum { WELCOME = 0, STRANGER = 5 };
+
+static const struct login_case {
+    const char *name;
+    bool anonymous, by_socket;
+    const char *user, *password; /* "!": the bridge's own */
+    int answer;
+} login_cases[] = {
+    {"the bridge", false, true, NAME_BRIDGE, "!", WELCOME},
+    {"nobody at the socket", false, true, NULL, NULL, STRANGER},
+    {"the bridge's name without a password", false, true, NAME_BRIDGE, NULL, STRANGER},
+    {"a wrong password", false, true, NAME_BRIDGE, "00000000000000000000000000000000", STRANGER},
+    {"another name with the bridge's password", false, true, "cam1", "!", STRANGER},
+    {"the bridge at the devices' port", false, false, NAME_BRIDGE, "!", STRANGER},
+    {"nobody at the devices' port", false, false, NULL, NULL, STRANGER},
+    {"development: the bridge", true, true, NAME_BRIDGE, "!", WELCOME},
+    {"development: nobody at the socket", true, true, NULL, NULL, STRANGER},
+    {"development: nobody at the devices' port", true, false, NULL, NULL, WELCOME},
+};
+
+static void test_logins(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof login_cases / sizeof *login_cases; i++) {
+        const struct login_case *t = &login_cases[i];
+        struct embedded_broker_options options = {.data_dir = dir,
+                                                  .listen_host = "127.0.0.1",
+                                                  .prefix = "sigbridge/v1",
+                                                  .anonymous = t->anonymous};
+        struct watcher w = {.loop = ev_loop_new(EVFLAG_AUTO)};
+        struct problem why = {0};
+        if (embedded_broker_start(&w.broker, w.loop, &options, on_change, &w, &why) != STATUS_OK)
+            fail_msg("%s: %s", t->name, why.text);
+        bool own = t->password && strcmp(t->password, "!") == 0;
+        const char *password = own ? embedded_broker_password(w.broker) : t->password;
+        int answer = t->by_socket
+                         ? login(embedded_broker_socket(w.broker), 0, t->user, password)
+                         : login("127.0.0.1", embedded_broker_port(w.broker), t->user, password);
+        if (answer != t->answer)
+            fail_msg("%s: CONNACK %d", t->name, answer);
+        stop(&w);
+    }
+}
+
+/* Each start has a password of its own, and a broker that comes back within one knows it still. */
+static void test_password_changes(void **state)
+{
+    (void)state;
+    struct watcher w;
+    char before[64];
+    start(&w, 0);
+    snprintf(before, sizeof before, "%s", embedded_broker_password(w.broker));
+    assert_int_equal(strlen(before), 32);
+    assert_int_equal(kill(embedded_broker_pid(w.broker), SIGKILL), 0);
+    run_until(&w, &w.came, 1);
+    assert_string_equal(embedded_broker_password(w.broker), before);
+    assert_int_equal(login(embedded_broker_socket(w.broker), 0, NAME_BRIDGE, before), WELCOME);
+    stop(&w);
+    start(&w, 0);
+    assert_string_not_equal(embedded_broker_password(w.broker), before);
+    assert_int_equal(login(embedded_broker_socket(w.broker), 0, NAME_BRIDGE, before), STRANGER);
+    stop(&w);
 }
 
 /* ---- death of the bridge ---- */
@@ -1029,6 +1123,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_stop_while_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_logins, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_password_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bridge_killed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bridge_killed_as_user, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
