@@ -30,7 +30,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 static void announce(struct parts *p)
 {
     char http[ENDPOINT_TEXT_MAX], mqtt[ENDPOINT_TEXT_MAX] = "-", broker[BROKER_TEXT_MAX];
-    struct endpoint listen = p->config->listen, devices = p->config->mqtt_listen;
+    struct endpoint listen = p->config->listen.items[0].at, devices = p->config->mqtt_listen;
     listen.port = (uint16_t)ws_server_port(p->server);
     endpoint_format(&listen, http);
     if (p->broker) {
@@ -188,9 +188,9 @@ static enum status start_server(struct parts *p, struct problem *why)
     const struct config *c = p->config;
     struct ws_server_events events = glue_server_events(p);
     struct ws_server_options o = {
-        .host = c->listen.host,
-        .ipv6 = c->listen.ipv6,
-        .port = c->listen.port,
+        .host = c->listen.items[0].at.host,
+        .ipv6 = c->listen.items[0].at.ipv6,
+        .port = c->listen.items[0].at.port,
         .web = c->web,
         .message_max = c->limits.message_bytes,
         .queue_messages = c->limits.send_queue_messages,
@@ -276,6 +276,8 @@ int app_run(const struct config *c)
     p = (struct parts){.config = c, .started_ms = clock_wall_ms()};
     log_setup((enum log_level)c->log_level, c->log_json);
     signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < c->warnings.count; i++)
+        log_line(LOG_WARN, "config-warning", LOG_S("text", c->warnings.items[i]), LOG_END);
     raise_descriptor_limit(c);
     buf_init(&p.ice_servers, 256 * 1024);
     ice_servers_put(&p.ice_servers, c);

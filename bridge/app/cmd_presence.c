@@ -148,7 +148,7 @@ static char *find_database(const struct query *q, struct complaints *wrong)
         given[count++] = "--data";
         given[count++] = q->data;
     }
-    struct config_input in = {.argc = count, .argv = given, .envp = environ};
+    struct config_input in = {.argc = count, .argv = given, .envp = environ, .aside = true};
     struct config *c = config_load(&in, wrong);
     char *path = c ? value_path(c->data, DATA_DIR_DATABASE) : NULL;
     if (c && !path)

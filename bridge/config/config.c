@@ -6,6 +6,7 @@
 #include "config/option.h"
 #include "config/place.h"
 #include "config/scan.h"
+#include "config/trust.h"
 #include "config/value.h"
 
 #include <errno.h>
@@ -27,8 +28,15 @@ struct loading {
 static void set(struct loading *l, const struct option *o, enum config_from from, const char *value,
                 const char *where)
 {
-    l->c->origin[o - options.options] = (struct config_origin){.from = from};
-    value_set(o, l->c, value, l->dir, l->wrong, where);
+    struct config_origin *origin = &l->c->origin[o - options.options];
+    bool many = option_is_many(o);
+    if (many && origin->from != from)
+        value_clear(o, l->c); /* whoever wins replaces them all */
+    *origin = (struct config_origin){.from = from};
+    if (many)
+        value_add(o, l->c, value, l->dir, l->wrong, where);
+    else
+        value_set(o, l->c, value, l->dir, l->wrong, where);
 }
 
 static void set_defaults(struct loading *l)
@@ -89,7 +97,7 @@ static void read_flags(struct loading *l, const struct config_input *in, bool fi
         if (o->type == OPTION_ASK || first != !(o->traits & OPTION_IN_FILE))
             continue;
         snprintf(where + 2, sizeof where - 2, "%s", option_flag(o, name));
-        set(l, o, CONFIG_FLAG, a.value, where);
+        set(l, o, CONFIG_FLAG, a.value ? a.value : "true", where);
     }
 }
 
@@ -124,6 +132,23 @@ static void complain_env(struct loading *l, const char *name, const struct optio
                  quoted);
 }
 
+/* A variable's value; several have spaces between. One of nothing counts as unset. */
+static void set_env(struct loading *l, const struct option *o, const char *value, const char *name)
+{
+    char word[OPTION_STRING_MAX + 2]; /* one too long stays too long */
+    if (!option_is_many(o)) {
+        if (*value)
+            set(l, o, CONFIG_ENV, value, name);
+        return;
+    }
+    for (const char *at = value + strspn(value, " "); *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word), at);
+        set(l, o, CONFIG_ENV, word, name);
+        at += len;
+    }
+}
+
 static void read_env(struct loading *l, char *const *envp)
 {
     for (; envp && *envp; envp++) {
@@ -137,8 +162,8 @@ static void read_env(struct loading *l, char *const *envp)
         const struct option *o = option_by_env(name);
         if (!o || !(o->traits & OPTION_IN_ENV))
             complain_env(l, name, o);
-        else if (equals[1] && (o->traits & OPTION_IN_FILE)) /* an empty one counts as unset */
-            set(l, o, CONFIG_ENV, equals + 1, name);
+        else if (o->traits & OPTION_IN_FILE)
+            set_env(l, o, equals + 1, name);
     }
 }
 
@@ -192,6 +217,8 @@ static void read_secrets(struct loading *l)
         struct ice_server *s = &l->c->ice_servers.items[i];
         if (s->credential_file && !s->credential)
             s->credential = read_secret(l, "ice_servers.credential_file", s->credential_file);
+        if (s->secret_file)
+            s->secret = read_secret(l, "ice_servers.secret_file", s->secret_file);
     }
 }
 
@@ -242,6 +269,14 @@ static void compute_defaults(struct loading *l, const struct config_input *in)
         complain(l->wrong, NULL, "no place for the data: set --data DIR, HOME or XDG_STATE_HOME");
 }
 
+/* What tls_cert says about listeners that were written without a scheme. */
+static void decide_tls(struct config *c)
+{
+    for (size_t i = 0; i < c->listen.count; i++)
+        if (!c->listen.items[i].scheme)
+            c->listen.items[i].tls = c->tls.cert != NULL;
+}
+
 struct config *config_load(const struct config_input *in, struct complaints *wrong)
 {
     struct loading l = {.c = calloc(1, sizeof(struct config)), .wrong = wrong};
@@ -257,8 +292,14 @@ struct config *config_load(const struct config_input *in, struct complaints *wro
         read_env(&l, in->envp);
         read_flags(&l, in, false);
         compute_defaults(&l, in);
-        read_secrets(&l);
+        decide_tls(l.c);
         check_together(&l);
+        if (!in->aside) {
+            trust_check(l.c, wrong);
+            read_secrets(&l);
+            if (!trust_warn(l.c))
+                complain(wrong, NULL, "out of memory");
+        }
     }
 out:
     free(l.dir);
@@ -274,6 +315,11 @@ void config_free(struct config *c)
         return;
     value_wipe(c->mqtt.password);
     free(c->mqtt.password);
+    for (size_t i = 0; i < c->ice_servers.count; i++) {
+        value_wipe(c->ice_servers.items[i].secret);
+        free(c->ice_servers.items[i].secret);
+    }
+    strings_release(&c->warnings);
     value_release_all(&options, c);
     free(c);
 }

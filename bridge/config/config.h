@@ -13,8 +13,8 @@
  *
  * Everything in the struct is owned by it and does not change after config_load(). Relative paths
  * were made absolute: those of the file from the file's directory, the others from the working
- * directory. Secrets (mqtt.password, the ICE servers' credentials) are wiped by config_free() and
- * are never part of a complaint or of what config_show_effective() prints.
+ * directory. Secrets (mqtt.password, the ICE servers' credentials and secrets) are wiped by
+ * config_free() and are never part of a complaint or of what config_show_effective() prints.
  *
  * Threads: plain data; loading reads the environment and files, so do it before there are any. */
 #ifndef SIGBRIDGE_CONFIG_CONFIG_H
@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONFIG_OPTIONS_MAX = 64 };
+enum { CONFIG_OPTIONS_MAX = 96 };
 
 enum config_from { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
 
@@ -48,6 +48,36 @@ struct ice_server {
     char *username;      /* NULL: none */
     char *credential;    /* NULL: none. Secret. From credential_file when that is set. */
     char *credential_file;
+    /* What the TURN server and we share, for credentials that end (coturn: use-auth-secret). NULL:
+     * none. The first is a path; the second what it holds, a secret. */
+    char *secret_file;
+    char *secret;
+    uint32_t ttl_s; /* how long such a credential is good for */
+};
+
+/* What a room's ICE candidates may be. A list that is empty lets all pass. */
+struct ice_policy {
+    char *rooms;               /* a room's name, or how names begin and a star; "*": all */
+    struct strings types;      /* host srflx prflx relay */
+    struct strings transports; /* udp tcp */
+    struct strings addresses;  /* public private loopback link-local mdns name */
+    struct strings networks;   /* ADDR/BITS that pass whatever their class; see network.h */
+    bool relay_only;           /* short for types = ["relay"] */
+    bool sealed;               /* let end-to-end sealed messages pass, which nobody can look into */
+};
+
+/* Where HTTP and WebSocket are offered. */
+struct listen {
+    struct endpoint at;
+    bool tls;
+    bool scheme; /* as written it said http:// or https:// */
+};
+
+/* A key that may sign tokens. */
+struct jwt_key {
+    char *alg;  /* HS256 RS256 ES256 EdDSA */
+    char *kid;  /* NULL: none */
+    char *file; /* absolute; whether it can be read is not known here */
 };
 
 struct config {
@@ -56,7 +86,28 @@ struct config {
         char *config; /* the file that was read, or NULL */
     } ask;
 
-    struct endpoint listen;      /* HTTP and WebSocket */
+    bool dev;         /* development mode: nobody needs a token; loopback only, unless... */
+    bool dev_exposed; /* ...this is set, too */
+
+    struct {
+        struct listen *items;
+        size_t count; /* at least one */
+    } listen;         /* HTTP and WebSocket */
+
+    struct {
+        struct jwt_key *items;
+        size_t count; /* none only with dev */
+    } jwt_keys;
+    struct {
+        char *issuer, *audience; /* what tokens must say; NULL: not looked at */
+    } jwt;
+
+    struct {
+        char *cert, *key; /* PEM files; both, or NULL. There when a listener has TLS */
+    } tls;
+    struct strings origins;         /* "https://app.example.org" or "*"; none: the Host's own */
+    struct strings trusted_proxies; /* ADDR or ADDR/BITS; see network.h */
+
     struct broker broker;        /* a unix path is absolute here */
     struct endpoint mqtt_listen; /* the embedded broker's listener for devices */
     char *data;                  /* directory; not created yet: see data_dir.h */
@@ -80,7 +131,12 @@ struct config {
         uint32_t room_peers;
         uint32_t outage_bytes; /* all sessions together, while the broker is away */
         uint32_t outage_age_s;
-        uint32_t store_queue; /* records that wait for the database */
+        uint32_t store_queue;      /* records that wait for the database */
+        uint32_t address_sessions; /* connections of one address; IPv6: of one /64 */
+        uint32_t rooms;            /* that have members */
+        uint32_t messages_per_second, messages_burst; /* of one session */
+        uint32_t bytes_per_second, bytes_burst;       /* of one session */
+        uint32_t auth_failures;                       /* of one address, before it has to wait */
     } limits;
 
     struct {
@@ -103,6 +159,13 @@ struct config {
         size_t count;
     } ice_servers;
 
+    struct {
+        struct ice_policy *items;
+        size_t count;
+    } ice_policies; /* the first whose `rooms` fits counts */
+
+    struct strings warnings; /* sentences: what is doubtful, and no reason not to start */
+
     struct config_origin origin[CONFIG_OPTIONS_MAX]; /* by the option's place in the table */
 };
 
@@ -111,6 +174,8 @@ struct config_input {
     const char *const *argv; /* argc of them */
     char *const *envp;       /* NAME=VALUE strings, NULL-terminated; NULL: none */
     const char *lookup;      /* NULL, or a directory that replaces the executable's, for tests */
+    bool aside; /* for a command beside the bridge: what only a running one needs is not asked for,
+                   no secret is read */
 };
 
 /* The checked configuration, or NULL with at least one complaint. When ask.help or ask.version is

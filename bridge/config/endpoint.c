@@ -84,6 +84,12 @@ bool endpoint_parse(const char *str, struct endpoint *out, const char **why)
     return true;
 }
 
+bool endpoint_is_loopback(const struct endpoint *a)
+{
+    const char *ip4 = a->ipv6 ? "::ffff:127." : "127.";
+    return (a->ipv6 && strcmp(a->host, "::1") == 0) || strncmp(a->host, ip4, strlen(ip4)) == 0;
+}
+
 void endpoint_format(const struct endpoint *a, char out[ENDPOINT_TEXT_MAX])
 {
     snprintf(out, ENDPOINT_TEXT_MAX, a->ipv6 ? "[%s]:%u" : "%s:%u", a->host, a->port);

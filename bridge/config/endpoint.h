@@ -41,6 +41,7 @@ struct broker {
 };
 
 bool endpoint_parse(const char *str, struct endpoint *out, const char **why);
+bool endpoint_is_loopback(const struct endpoint *a); /* 127.0.0.0/8, ::1 */
 void endpoint_format(const struct endpoint *a, char out[ENDPOINT_TEXT_MAX]);
 
 bool broker_parse(const char *str, struct broker *out, const char **why);

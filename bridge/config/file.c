@@ -102,7 +102,10 @@ static const char *wanted(const struct option *o)
     switch (o->type) {
     case OPTION_NUMBER:
         return "a number without quotes";
+    case OPTION_SWITCH:
+        return "true or false, without quotes";
     case OPTION_STRINGS:
+    case OPTION_ENTRIES:
         return "a text in double quotes, or several: [\"...\", \"...\"]";
     case OPTION_LIST:
         return "a list of groups: ( { ... }, { ... } )";
@@ -128,7 +131,9 @@ static void read_scalar(struct reading *r, const struct option *o, void *base, c
         snprintf(number, sizeof number, "%lld",
                  type == CONFIG_TYPE_INT ? (long long)config_setting_get_int(s)
                                          : config_setting_get_int64(s));
-    else if (o->type != OPTION_NUMBER && type == CONFIG_TYPE_STRING)
+    else if (o->type == OPTION_SWITCH && type == CONFIG_TYPE_BOOL)
+        text = config_setting_get_bool(s) ? "true" : "false";
+    else if (o->type != OPTION_NUMBER && o->type != OPTION_SWITCH && type == CONFIG_TYPE_STRING)
         text = config_setting_get_string(s);
     else {
         refuse_kind(r, s, name, o);
@@ -142,7 +147,7 @@ static void read_strings(struct reading *r, const struct option *o, void *base, 
 {
     char at[WHERE_MAX];
     if (config_setting_type(s) == CONFIG_TYPE_STRING) {
-        value_add_string(o, base, config_setting_get_string(s), r->wrong, where(r, s, name, at));
+        value_add(o, base, config_setting_get_string(s), r->dir, r->wrong, where(r, s, name, at));
         return;
     }
     int count = config_setting_length(s);
@@ -156,8 +161,8 @@ static void read_strings(struct reading *r, const struct option *o, void *base, 
         const config_setting_t *item = config_setting_get_elem(s, (unsigned)i);
         if (config_setting_type(item) != CONFIG_TYPE_STRING)
             refuse_kind(r, item, name, o);
-        else if (!value_add_string(o, base, config_setting_get_string(item), r->wrong,
-                                   where(r, item, name, at)))
+        else if (!value_add(o, base, config_setting_get_string(item), r->dir, r->wrong,
+                            where(r, item, name, at)))
             return;
     }
 }
@@ -170,7 +175,7 @@ static void read_option(struct reading *r, const struct option *o, void *base, c
 {
     if (o->type == OPTION_LIST)
         read_list(r, o, base, name, s);
-    else if (o->type == OPTION_STRINGS)
+    else if (option_is_many(o))
         read_strings(r, o, base, name, s);
     else
         read_scalar(r, o, base, name, s);
@@ -184,6 +189,9 @@ static void read_item(struct reading *r, const struct option *list, const char *
     char at[WHERE_MAX], full[WHERE_MAX / 2];
     unsigned before = r->wrong->count;
     const struct option_table *t = list->members;
+    for (const struct option *o = t->options; o < t->options + t->count; o++)
+        if (o->fallback)
+            value_set(o, item, o->fallback, r->dir, r->wrong, o->name);
     for (int i = 0; i < config_setting_length(s); i++) {
         const config_setting_t *member = config_setting_get_elem(s, (unsigned)i);
         const struct option *o = option_by_name(t, config_setting_name(member));
@@ -278,6 +286,8 @@ static void read_top(struct reading *r, const config_setting_t *s, const char *n
         return;
     }
     struct config_origin *origin = &r->c->origin[o - options.options];
+    if (option_is_many(o))
+        value_clear(o, r->c); /* the default */
     origin->from = CONFIG_FILE;
     origin->line = s->line;
     read_option(r, o, r->c, name, s);

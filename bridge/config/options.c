@@ -1,7 +1,9 @@
 #include "config/option.h"
 
-#include "base/text.h"
+#include "config/forms.h"
+#include "config/network.h"
 #include "config/value.h"
+#include "config/web_origin.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,11 +39,11 @@ static const struct option ice_server_members[] = {
      .help = "One URL or several: stun:, stuns:, turn: or turns:, host, optional port."},
     {.name = "username",
      .type = OPTION_TEXT,
-     .traits = OPTION_IN_FILE,
+     .traits = OPTION_IN_FILE | OPTION_OTHERWISE,
      .offset = ICE(username),
      .check = value_is_plain,
      .example = "\"sigbridge\"",
-     .help = "For turn: and turns:."},
+     .help = "For turn: and turns:, with a credential."},
     {.name = "credential",
      .type = OPTION_TEXT,
      .traits = OPTION_IN_FILE | OPTION_SECRET,
@@ -51,10 +53,27 @@ static const struct option ice_server_members[] = {
      .help = "For turn: and turns:. Every browser that joins gets to see it."},
     {.name = "credential_file",
      .type = OPTION_PATH,
-     .traits = OPTION_IN_FILE,
+     .traits = OPTION_IN_FILE | OPTION_OTHERWISE,
      .offset = ICE(credential_file),
      .example = "\"/etc/sigbridge/turn-credential\"",
      .help = "The same, in a file of its own."},
+    {.name = "secret_file",
+     .type = OPTION_PATH,
+     .traits = OPTION_IN_FILE,
+     .offset = ICE(secret_file),
+     .example = "\"/etc/sigbridge/turn-secret\"",
+     .help = "A file with the secret shared with the TURN server (coturn's static-auth-secret): "
+             "each session then gets a user name and a credential of its own, which end."},
+    {.name = "ttl",
+     .type = OPTION_NUMBER,
+     .traits = OPTION_IN_FILE,
+     .offset = ICE(ttl_s),
+     .fallback = "3600",
+     .example = "3600",
+     .min = 60,
+     .max = 86400,
+     .unit = "seconds",
+     .help = "How long such a credential is good for."},
 };
 static const struct option_table ice_server_table = {ice_server_members, ROWS(ice_server_members),
                                                      sizeof(struct ice_server)};
@@ -62,18 +81,92 @@ static const struct option_table ice_server_table = {ice_server_members, ROWS(ic
 static bool check_ice_server(const void *item, const char **why)
 {
     const struct ice_server *s = item;
+    bool fixed = s->credential || s->credential_file;
     if (s->credential && s->credential_file) {
         *why = "has both a credential and a credential_file: keep one";
         return false;
     }
+    if (s->secret_file && (s->username || fixed)) {
+        *why = "has a secret_file, from which username and credential are made: remove those";
+        return false;
+    }
     for (size_t i = 0; i < s->urls.count; i++) {
-        if (ice_url_is_turn(s->urls.items[i]) &&
-            (!s->username || (!s->credential && !s->credential_file))) {
-            *why = "has a turn URL, so it needs a username and a credential (or credential_file)";
+        if (ice_url_is_turn(s->urls.items[i]) && !s->secret_file && (!s->username || !fixed)) {
+            *why = "has a turn URL, so it needs a username and a credential (or credential_file), "
+                   "or a secret_file";
             return false;
         }
     }
     return true;
+}
+
+#define POLICY(m) offsetof(struct ice_policy, m)
+static const struct option ice_policy_members[] = {
+    {.name = "rooms",
+     .type = OPTION_TEXT,
+     .traits = OPTION_IN_FILE | OPTION_REQUIRED,
+     .offset = POLICY(rooms),
+     .check = room_pattern_ok,
+     .example = "\"yard-*\"",
+     .help = "A room's name, or how names begin and a star; * alone is every room."},
+    {.name = "types",
+     .type = OPTION_STRINGS,
+     .traits = OPTION_IN_FILE,
+     .offset = POLICY(types),
+     .max = 4,
+     .check = ice_type_ok,
+     .example = "[\"srflx\", \"prflx\", \"relay\"]",
+     .help = "Candidate types that may pass: host, srflx, prflx, relay. Absent: all."},
+    {.name = "relay_only",
+     .type = OPTION_SWITCH,
+     .traits = OPTION_IN_FILE | OPTION_OTHERWISE,
+     .offset = POLICY(relay_only),
+     .fallback = "false",
+     .example = "true",
+     .help =
+         "Short for types = [\"relay\"]: no address of a peer gets out, all goes through TURN."},
+    {.name = "transports",
+     .type = OPTION_STRINGS,
+     .traits = OPTION_IN_FILE,
+     .offset = POLICY(transports),
+     .max = 2,
+     .check = ice_transport_ok,
+     .example = "[\"udp\"]",
+     .help = "Transports that may pass: udp, tcp. Absent: both."},
+    {.name = "addresses",
+     .type = OPTION_STRINGS,
+     .traits = OPTION_IN_FILE,
+     .offset = POLICY(addresses),
+     .max = 6,
+     .check = ice_address_class_ok,
+     .example = "[\"public\", \"mdns\"]",
+     .help = "Classes of addresses that may pass: public, private, loopback, link-local, mdns, "
+             "name. Absent: all."},
+    {.name = "networks",
+     .type = OPTION_STRINGS,
+     .traits = OPTION_IN_FILE,
+     .offset = POLICY(networks),
+     .max = 64,
+     .check = network_ok,
+     .example = "[\"10.20.0.0/16\"]",
+     .help = "Networks, ADDR/BITS, whose addresses pass whatever their class is."},
+    {.name = "sealed",
+     .type = OPTION_SWITCH,
+     .traits = OPTION_IN_FILE,
+     .offset = POLICY(sealed),
+     .fallback = "false",
+     .example = "false",
+     .help = "Let messages pass that are sealed end to end, although the policy cannot be applied "
+             "to what is in them."},
+};
+static const struct option_table ice_policy_table = {ice_policy_members, ROWS(ice_policy_members),
+                                                     sizeof(struct ice_policy)};
+
+static bool check_ice_policy(const void *item, const char **why)
+{
+    const struct ice_policy *p = item;
+    *why = "has both relay_only and types: keep one";
+    return !p->relay_only || p->types.count == 0;
 }
 
 static const struct option rows[] = {
@@ -84,13 +177,78 @@ static const struct option rows[] = {
      .value = "FILE",
      .offset = AT(ask.config),
      .help = "Read this file: every option of this list and more, see `sigbridge help file`."},
+    {.name = "dev",
+     .type = OPTION_SWITCH,
+     .traits = ANYWHERE,
+     .offset = AT(dev),
+     .fallback = "false",
+     .help = "Development mode: nobody needs a token, devices no password. On loopback addresses "
+             "only."},
+    {.name = "dev_exposed",
+     .type = OPTION_SWITCH,
+     .traits = ANYWHERE,
+     .offset = AT(dev_exposed),
+     .fallback = "false",
+     .help = "With dev: listen on other addresses, too. Everyone who reaches them may do "
+             "everything."},
     {.name = "listen",
-     .type = OPTION_ENDPOINT,
+     .type = OPTION_ENTRIES,
      .traits = ANYWHERE,
      .value = "ADDR:PORT",
      .offset = AT(listen),
      .fallback = "127.0.0.1:8080",
-     .help = "HTTP and WebSocket: an IPv4 address or [IPv6], and a port; port 0 is any free one."},
+     .max = 8,
+     .form = &form_listen,
+     .help = "HTTP and WebSocket: an IPv4 address or [IPv6], and a port; port 0 is any free one. "
+             "http:// or https:// before it says whether with TLS; without, there is TLS when "
+             "tls_cert is set."},
+    {.name = "tls_cert",
+     .type = OPTION_PATH,
+     .traits = ANYWHERE,
+     .value = "FILE",
+     .offset = AT(tls.cert),
+     .example = "\"/etc/sigbridge/fullchain.pem\"",
+     .help = "The certificate (PEM) for https, with those between it and its root; goes with "
+             "tls_key."},
+    {.name = "tls_key",
+     .type = OPTION_PATH,
+     .traits = ANYWHERE,
+     .value = "FILE",
+     .offset = AT(tls.key),
+     .example = "\"/etc/sigbridge/privkey.pem\"",
+     .help = "Its private key (PEM), without a passphrase."},
+    {.name = "jwt_key",
+     .type = OPTION_ENTRIES,
+     .traits = ANYWHERE,
+     .value = "ALG[@KID]:FILE",
+     .offset = AT(jwt_keys),
+     .example = "\"HS256:/etc/sigbridge/jwt-secret\"",
+     .max = 16,
+     .form = &form_jwt_key,
+     .help = "A key that browsers' tokens may be signed with, and only with this algorithm: HS256 "
+             "(a secret of 32 bytes or more), RS256, ES256 or EdDSA (PEM, or JWKS). KID is the "
+             "key's name in the tokens, for when there are several."},
+    {.name = "origin",
+     .type = OPTION_STRINGS,
+     .traits = ANYWHERE,
+     .value = "ORIGIN",
+     .offset = AT(origins),
+     .computed = "the bridge's own pages",
+     .example = "[\"https://app.example.org\"]",
+     .max = 64,
+     .check = web_origin_ok,
+     .help = "Where pages may come from that connect, as browsers name it "
+             "(https://app.example.org); * is anywhere."},
+    {.name = "trusted_proxy",
+     .type = OPTION_STRINGS,
+     .traits = ANYWHERE,
+     .value = "ADDR[/BITS]",
+     .offset = AT(trusted_proxies),
+     .computed = "none",
+     .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]",
+     .max = 64,
+     .check = network_ok,
+     .help = "A reverse proxy, whose X-Forwarded-For and X-Forwarded-Proto are believed."},
     {.name = "broker",
      .type = OPTION_BROKER,
      .traits = ANYWHERE,
@@ -272,6 +430,70 @@ static const struct option rows[] = {
      .max = 1048576,
      .unit = "",
      .help = "Records that may wait for the database; past it they are counted and lost."},
+    {.name = "limits.address_sessions",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.address_sessions),
+     .fallback = "256",
+     .min = 1,
+     .max = 1000000,
+     .unit = "",
+     .help = "WebSocket connections of one address, of one /64 with IPv6."},
+    {.name = "limits.rooms",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.rooms),
+     .fallback = "10000",
+     .min = 1,
+     .max = 1000000,
+     .unit = "",
+     .help = "Rooms that have members."},
+    {.name = "limits.messages_per_second",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.messages_per_second),
+     .fallback = "100",
+     .min = 1,
+     .max = 100000,
+     .unit = "",
+     .help = "Messages of one session, in the long run."},
+    {.name = "limits.messages_burst",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.messages_burst),
+     .fallback = "400",
+     .min = 1,
+     .max = 1000000,
+     .unit = "",
+     .help = "How many may come at once; not less than limits.messages_per_second."},
+    {.name = "limits.bytes_per_second",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.bytes_per_second),
+     .fallback = "262144",
+     .min = 1024,
+     .max = 1073741824,
+     .unit = "bytes",
+     .help = "Bytes of one session's messages, in the long run."},
+    {.name = "limits.bytes_burst",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.bytes_burst),
+     .fallback = "2097152",
+     .min = 16384,
+     .max = 1073741824,
+     .unit = "bytes",
+     .help =
+         "How many may come at once; not less than limits.bytes_per_second and limits.message."},
+    {.name = "limits.auth_failures",
+     .type = OPTION_NUMBER,
+     .traits = QUIETLY,
+     .offset = AT(limits.auth_failures),
+     .fallback = "10",
+     .min = 1,
+     .max = 1000000,
+     .unit = "",
+     .help = "Tokens of one address that may fail before it has to wait, and longer each time."},
     {.name = "ping.interval",
      .type = OPTION_NUMBER,
      .traits = QUIETLY,
@@ -290,6 +512,22 @@ static const struct option rows[] = {
      .max = 300,
      .unit = "seconds",
      .help = "How long it may stay silent after that."},
+    {.name = "jwt.issuer",
+     .type = OPTION_TEXT,
+     .traits = QUIETLY,
+     .offset = AT(jwt.issuer),
+     .computed = "not looked at",
+     .example = "\"https://login.example.org\"",
+     .check = value_is_plain,
+     .help = "What a token's `iss` must say."},
+    {.name = "jwt.audience",
+     .type = OPTION_TEXT,
+     .traits = QUIETLY,
+     .offset = AT(jwt.audience),
+     .computed = "not looked at",
+     .example = "\"sigbridge\"",
+     .check = value_is_plain,
+     .help = "What a token's `aud` must say, or hold."},
     {.name = "mqtt.username",
      .type = OPTION_TEXT,
      .traits = QUIETLY,
@@ -340,15 +578,28 @@ static const struct option rows[] = {
      .check_item = check_ice_server,
      .help = "STUN and TURN servers, handed to every browser that joins and every device that "
              "asks."},
+    {.name = "ice_policies",
+     .type = OPTION_LIST,
+     .traits = OPTION_IN_FILE,
+     .offset = AT(ice_policies),
+     .max = 64,
+     .members = &ice_policy_table,
+     .check_item = check_ice_policy,
+     .help = "Which ICE candidates may pass, by room: the first whose rooms fit counts; where none "
+             "does, all pass."},
 };
 
 const struct option_table options = {rows, ROWS(rows), sizeof(struct config)};
 
 _Static_assert(ROWS(rows) <= CONFIG_OPTIONS_MAX, "raise CONFIG_OPTIONS_MAX");
-_Static_assert(sizeof(((struct config *)0)->ice_servers) == sizeof(struct option_items) &&
-                   offsetof(struct option_items, count) ==
-                       AT(ice_servers.count) - AT(ice_servers.items),
-               "a list in struct config is an items pointer and a count");
+#define IS_ITEMS(m)                                                                                \
+    _Static_assert(sizeof(((struct config *)0)->m) == sizeof(struct option_items) &&               \
+                       offsetof(struct option_items, count) == AT(m.count) - AT(m.items),          \
+                   "a list in struct config is an items pointer and a count")
+IS_ITEMS(listen);
+IS_ITEMS(jwt_keys);
+IS_ITEMS(ice_servers);
+IS_ITEMS(ice_policies);
 
 const char *option_env(const struct option *o, char out[OPTION_NAME_MAX])
 {
@@ -375,6 +626,11 @@ const char *option_key(const struct option *o)
 {
     const char *dot = strrchr(o->name, '.');
     return dot ? dot + 1 : o->name;
+}
+
+bool option_is_many(const struct option *o)
+{
+    return o->type == OPTION_STRINGS || o->type == OPTION_ENTRIES;
 }
 
 const struct option *option_by_name(const struct option_table *t, const char *name)

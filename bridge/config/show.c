@@ -32,7 +32,7 @@ static void put_quoted(struct buf *out, const char *str)
 
 static void put_value(struct buf *out, const struct option *o, const char *text)
 {
-    if (o->type == OPTION_NUMBER)
+    if (o->type == OPTION_NUMBER || o->type == OPTION_SWITCH)
         buf_str(out, text);
     else
         put_quoted(out, text);
@@ -75,7 +75,9 @@ static void fill_flag(const struct option *o, struct args_flag *flag, char *help
             n += snprintf(help + n, size - (size_t)n, "%s%s", i ? ", " : " One of ", o->words[i]);
         n += snprintf(help + n, size - (size_t)n, ".");
     }
-    if (fallback)
+    if (option_is_many(o))
+        n += snprintf(help + n, size - (size_t)n, " May be repeated.");
+    if (fallback && o->type != OPTION_SWITCH)
         snprintf(help + n, size - (size_t)n, " [%s]", fallback);
     *flag = (struct args_flag){o->name, o->letter, o->value, help};
 }
@@ -94,27 +96,34 @@ void config_show_flags(struct buf *out)
 
 /* --check-config */
 
-static void put_strings(struct buf *out, const struct strings *s)
+/* One text, or an array of them. */
+static void put_many(struct buf *out, const struct option *o, const void *base)
 {
-    buf_char(out, '[');
-    for (size_t i = 0; i < s->count; i++) {
+    char text[OPTION_STRING_MAX + 256];
+    size_t count = value_count(o, base);
+    buf_str(out, count == 1 ? "" : "[");
+    for (size_t i = 0; i < count; i++) {
+        struct buf b;
+        buf_init_fixed(&b, text, sizeof text);
+        value_item(o, base, i, &b);
         if (i > 0)
             buf_str(out, ", ");
-        put_quoted(out, s->items[i]);
+        put_quoted(out, buf_cstr(&b));
     }
-    buf_char(out, ']');
+    buf_str(out, count == 1 ? "" : "]");
 }
 
 static void put_member(struct buf *out, const struct option *o, const void *item)
 {
     char text[VALUE_TEXT_MAX];
     const char *value = NULL;
-    if (o->type == OPTION_STRINGS) {
-        const void *field = (const char *)item + o->offset;
+    if (option_is_many(o)) {
+        if (value_count(o, item) == 0)
+            return;
         buf_str(out, "        ");
         buf_str(out, o->name);
         buf_str(out, " = ");
-        put_strings(out, field);
+        put_many(out, o, item);
         buf_str(out, ";\n");
         return;
     }
@@ -189,6 +198,12 @@ void config_show_effective(const struct config *c, struct buf *out)
         if (o->type == OPTION_LIST) {
             put_list(out, o, c);
             put_origin(out, c, o);
+        } else if (option_is_many(o) && value_count(o, c) > 0) {
+            buf_str(out, option_key(o));
+            buf_str(out, " = ");
+            put_many(out, o, c);
+            buf_char(out, ';');
+            put_origin(out, c, o);
         } else if (value && !(o->traits & OPTION_SECRET)) {
             buf_str(out, option_key(o));
             buf_str(out, " = ");
@@ -227,7 +242,7 @@ static void put_range(struct buf *out, const struct option *o)
                 buf_str(out, ", ");
             buf_str(out, o->words[i]);
         }
-    } else if (o->type == OPTION_LIST || o->type == OPTION_STRINGS) {
+    } else if (o->type == OPTION_LIST || option_is_many(o)) {
         buf_str(out, "up to ");
         buf_uint(out, o->max);
     }
@@ -262,8 +277,9 @@ static void put_example_list(struct buf *out, const struct option *o)
     for (size_t i = 0; i < o->members->count; i++) {
         const struct option *m = &o->members->options[i];
         put_comment(out, m, "#         ");
-        /* One form of a secret is enough; the file is the better one. */
-        buf_str(out, m->traits & OPTION_SECRET ? "#         # " : "#         ");
+        /* One way to say it is enough; of a secret, the file is the better one. */
+        bool spare = m->traits & (OPTION_SECRET | OPTION_OTHERWISE);
+        buf_str(out, spare ? "#         # " : "#         ");
         buf_str(out, m->name);
         buf_str(out, " = ");
         buf_str(out, m->example);

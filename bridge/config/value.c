@@ -208,6 +208,16 @@ static bool set_broker(const struct option *o, void *base, const char *str, cons
     return true;
 }
 
+static bool set_switch(const struct option *o, void *base, const char *str,
+                       struct complaints *wrong, const char *where)
+{
+    bool yes = strcmp(str, "true") == 0;
+    if (!yes && strcmp(str, "false") != 0)
+        return refuse(o, str, wrong, where, "is neither true nor false", NULL);
+    *(bool *)field(o, base) = yes;
+    return true;
+}
+
 bool value_set(const struct option *o, void *base, const char *str, const char *dir,
                struct complaints *wrong, const char *where)
 {
@@ -215,6 +225,8 @@ bool value_set(const struct option *o, void *base, const char *str, const char *
     if (strlen(str) > OPTION_STRING_MAX)
         return refuse(o, str, wrong, where, "is longer than 4096 bytes", NULL);
     switch (o->type) {
+    case OPTION_SWITCH:
+        return set_switch(o, base, str, wrong, where);
     case OPTION_TEXT:
         if (o->check && !o->check(str, &why))
             return refuse(o, str, wrong, where, why, NULL);
@@ -233,40 +245,111 @@ bool value_set(const struct option *o, void *base, const char *str, const char *
         return set_broker(o, base, str, dir, wrong, where);
     case OPTION_ASK:
     case OPTION_STRINGS:
+    case OPTION_ENTRIES:
     case OPTION_LIST:
         break; /* not scalars: nobody calls this with them */
     }
     return refuse(o, str, wrong, where, "cannot be written as text", NULL);
 }
 
-bool value_add_string(const struct option *o, void *base, const char *str, struct complaints *wrong,
-                      const char *where)
+bool strings_add(struct strings *s, const char *str)
 {
-    struct strings *s = field(o, base);
-    const char *why = NULL;
-    if (strlen(str) > OPTION_STRING_MAX)
-        return refuse(o, str, wrong, where, "is longer than 4096 bytes", NULL);
-    if (o->check && !o->check(str, &why))
-        return refuse(o, str, wrong, where, why, NULL);
-    if (s->count >= o->max) {
-        complain(wrong, where, "has more than %u entries", o->max);
-        return false;
-    }
     char **items = realloc(s->items, (s->count + 1) * sizeof *items);
     if (!items)
-        return no_memory(wrong, where);
+        return false;
     s->items = items;
     s->items[s->count] = strdup(str);
     if (!s->items[s->count])
-        return no_memory(wrong, where);
+        return false;
     s->count++;
     return true;
+}
+
+void strings_release(struct strings *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        free(s->items[i]);
+    free(s->items);
+    *s = (struct strings){0};
+}
+
+static bool add_entry(const struct option *o, void *base, const char *str, const char *dir,
+                      struct complaints *wrong, const char *where)
+{
+    const struct option_form *form = o->form;
+    struct option_items list;
+    const char *why = NULL;
+    memcpy(&list, field(o, base), sizeof list);
+    char *items = realloc(list.items, (list.count + 1) * form->item_size);
+    if (!items)
+        return no_memory(wrong, where);
+    list.items = items;
+    char *item = items + list.count * form->item_size;
+    memset(item, 0, form->item_size);
+    bool done = form->parse(str, dir, item, &why);
+    list.count += done;
+    memcpy(field(o, base), &list, sizeof list);
+    return done || refuse(o, str, wrong, where, why, form->wanted);
+}
+
+bool value_add(const struct option *o, void *base, const char *str, const char *dir,
+               struct complaints *wrong, const char *where)
+{
+    const char *why = NULL;
+    if (strlen(str) > OPTION_STRING_MAX)
+        return refuse(o, str, wrong, where, "is longer than 4096 bytes", NULL);
+    if (value_count(o, base) >= o->max) {
+        complain(wrong, where, "has more than %u entries", o->max);
+        return false;
+    }
+    if (o->type == OPTION_ENTRIES)
+        return add_entry(o, base, str, dir, wrong, where);
+    if (o->check && !o->check(str, &why))
+        return refuse(o, str, wrong, where, why, NULL);
+    return strings_add(field(o, base), str) || no_memory(wrong, where);
+}
+
+void value_clear(const struct option *o, void *base)
+{
+    struct option_items list;
+    if (o->type == OPTION_STRINGS) {
+        strings_release(field(o, base));
+        return;
+    }
+    memcpy(&list, field(o, base), sizeof list);
+    for (size_t i = 0; o->form->release && i < list.count; i++)
+        o->form->release((char *)list.items + i * o->form->item_size);
+    free(list.items);
+    list = (struct option_items){0};
+    memcpy(field(o, base), &list, sizeof list);
+}
+
+size_t value_count(const struct option *o, const void *base)
+{
+    struct option_items list;
+    if (o->type == OPTION_STRINGS)
+        return ((const struct strings *)const_field(o, base))->count;
+    memcpy(&list, const_field(o, base), sizeof list);
+    return list.count;
+}
+
+void value_item(const struct option *o, const void *base, size_t i, struct buf *out)
+{
+    struct option_items list;
+    if (o->type == OPTION_STRINGS) {
+        buf_str(out, ((const struct strings *)const_field(o, base))->items[i]);
+        return;
+    }
+    memcpy(&list, const_field(o, base), sizeof list);
+    o->form->format((const char *)list.items + i * o->form->item_size, out);
 }
 
 const char *value_text(const struct option *o, const void *base, char out[VALUE_TEXT_MAX])
 {
     const void *f = const_field(o, base);
     switch (o->type) {
+    case OPTION_SWITCH:
+        return *(const bool *)f ? "true" : "false";
     case OPTION_TEXT:
     case OPTION_PATH: {
         const char *str = *(char *const *)f;
@@ -285,17 +368,11 @@ const char *value_text(const struct option *o, const void *base, char out[VALUE_
         return out;
     case OPTION_ASK:
     case OPTION_STRINGS:
+    case OPTION_ENTRIES:
     case OPTION_LIST:
         break;
     }
     return NULL;
-}
-
-static void release_strings(struct strings *s)
-{
-    for (size_t i = 0; i < s->count; i++)
-        free(s->items[i]);
-    free(s->items);
 }
 
 /* Calls itself for the items of lists: as deep as the tables are nested, not the input. */
@@ -307,8 +384,8 @@ void value_release_all(const struct option_table *t, void *base)
             if (o->traits & OPTION_SECRET)
                 value_wipe(*p);
             free(*p);
-        } else if (o->type == OPTION_STRINGS) {
-            release_strings(field(o, base));
+        } else if (option_is_many(o)) {
+            value_clear(o, base);
         } else if (o->type == OPTION_LIST) {
             struct option_items list;
             memcpy(&list, field(o, base), sizeof list);

@@ -14,9 +14,16 @@
  * a line that begins with `where` and says what to write instead; the field is as before. */
 bool value_set(const struct option *o, void *base, const char *str, const char *dir,
                struct complaints *wrong, const char *where);
-/* Adds one string to an OPTION_STRINGS field, under the same terms. */
-bool value_add_string(const struct option *o, void *base, const char *str, struct complaints *wrong,
-                      const char *where);
+/* Adds one to an OPTION_STRINGS or OPTION_ENTRIES field, under the same terms. */
+bool value_add(const struct option *o, void *base, const char *str, const char *dir,
+               struct complaints *wrong, const char *where);
+void value_clear(const struct option *o, void *base); /* takes all of them away */
+bool strings_add(struct strings *s, const char *str); /* false: out of memory */
+void strings_release(struct strings *s);              /* leaves an empty one */
+
+/* How many an OPTION_STRINGS or OPTION_ENTRIES field holds, and one of them as text. */
+size_t value_count(const struct option *o, const void *base);
+void value_item(const struct option *o, const void *base, size_t i, struct buf *out);
 
 /* A scalar option's value as text, without quotes; NULL: unset. `out` is used where needed. */
 enum { VALUE_TEXT_MAX = BROKER_TEXT_MAX };

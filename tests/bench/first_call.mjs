@@ -102,7 +102,7 @@ function report(name, sorted) {
 }
 
 async function startBridge() {
-  const child = start(options.bridge, ["--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0",
+  const child = start(options.bridge, ["--dev", "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0",
     "--data", join(dir, "data"), "--web", "none"]);
   let text = "";
   for await (const chunk of child.stderr) {

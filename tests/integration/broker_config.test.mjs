@@ -257,7 +257,7 @@ test("the README's configuration of a bridge is one that it takes", async () => 
     writeFileSync(join(dir, "mqtt-password"), "secret\n");
     const text = codeBlock("broker-config/README.md", "conf", "broker = ").replaceAll("/etc/sigbridge/broker-ca.pem", ca).replaceAll("/etc/sigbridge", dir);
     writeFileSync(join(dir, "sigbridge.conf"), text);
-    const { code, stdout, stderr } = await run(process.env.SIGBRIDGE_BIN, ["-c", join(dir, "sigbridge.conf"), "--data", dir, "--check-config"]);
+    const { code, stdout, stderr } = await run(process.env.SIGBRIDGE_BIN, ["-c", join(dir, "sigbridge.conf"), "--data", dir, "--dev", "--check-config"]);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /broker = "mqtts:\/\/broker\.example\.org:8884"/);
 });
@@ -713,7 +713,7 @@ async function startUnready(machine, { broker, config }) {
     const http = `127.0.0.1:${await freePort()}`;
     const file = join(tempDir(), "sigbridge.conf");
     writeFileSync(file, config ?? "");
-    const program = new Program(process.env.SIGBRIDGE_BIN, ["--listen", http, "--broker", broker, "--data", tempDir(), "--config", file]);
+    const program = new Program(process.env.SIGBRIDGE_BIN, ["--dev", "--listen", http, "--broker", broker, "--data", tempDir(), "--config", file]);
     started.push(program);
     const readyz = async () => {
         const { status, text } = await until(() => get({ url: `http://${http}/` }, "/readyz").catch(() => null), "the bridge answers");

@@ -46,7 +46,7 @@ const calls = [
     { name: "bad variable", args: ["run"], env: { SIGBRIDGE_PREFIX: "a/#" }, code: 2, stderr: /^sigbridge: SIGBRIDGE_PREFIX: "a\/#" holds a wildcard/ },
     { name: "no such file", args: ["-c", "/nowhere/x.conf"], code: 2, stderr: "sigbridge: /nowhere/x.conf: cannot be read: No such file or directory\n" },
     { name: "a directory as the file", args: ["-c", "/"], code: 2, stderr: "sigbridge: /: cannot be read: Is a directory\n" },
-    { name: "data directory that cannot be", args: ["--data", "/dev/null/x"], code: 1, stderr: "sigbridge: cannot make the data directory /dev/null/x: Not a directory; name another with --data\n" },
+    { name: "data directory that cannot be", args: ["--dev", "--data", "/dev/null/x"], code: 1, stderr: "sigbridge: cannot make the data directory /dev/null/x: Not a directory; name another with --data\n" },
     { name: "nothing to check", args: ["check"], code: 2, stderr: "sigbridge: check needs --kind offer, answer, candidate, message or presence\n" },
     { name: "check without a file", args: ["check", "--kind", "offer"], code: 2, stderr: "sigbridge: check needs a FILE, or - for standard input\n" },
     { name: "check of an unknown kind", args: ["check", "--kind", "ofer", "-"], code: 2, stderr: 'sigbridge: --kind: "ofer" is not known here: did you mean offer?\n' },
@@ -63,7 +63,7 @@ for (const { name, args, env, ...wanted } of calls)
 test("--check-config prints what is in force, and that is a file", async () => {
     const dir = tempDir();
     const file = join(dir, "a.conf");
-    writeFileSync(file, 'listen = "[::1]:0";\nweb = "none";\nlimits: { sessions = 7; };\nice_servers = ( { urls = "turn:t.example.org"; username = "u"; credential = "hunter2"; } );\n');
+    writeFileSync(file, 'dev = true; listen = "[::1]:0";\nweb = "none";\nlimits: { sessions = 7; };\nice_servers = ( { urls = "turn:t.example.org"; username = "u"; credential = "hunter2"; } );\n');
     const first = await sigbridge(["-c", file, "--data", join(dir, "data"), "--check-config"], { env: { SIGBRIDGE_PING_INTERVAL: "5" } });
     assert.equal(first.stderr, "");
     assert.equal(first.code, 0);
@@ -254,7 +254,7 @@ for (const [file, directions] of [["messages.jsonl", ["client", "device", "prese
 
 test("one running bridge per data directory", async () => {
     const bridge = await startBridge();
-    const second = await sigbridge(["--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--data", bridge.data]);
+    const second = await sigbridge(["--dev", "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--data", bridge.data]);
     assertOutput(second, {
         code: 1,
         stderr: `sigbridge: another bridge runs with the data directory ${bridge.data}; end it, or give this one its own with --data\n`,

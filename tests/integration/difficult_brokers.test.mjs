@@ -27,7 +27,7 @@ async function deafPort() {
 async function start(port) {
     const http = `127.0.0.1:${await freePort()}`;
     const bridge = new Program(process.env.SIGBRIDGE_BIN,
-        ["--listen", http, "--broker", `mqtt://127.0.0.1:${port}`, "--data", tempDir(), "--web", "none"]);
+        ["--dev", "--listen", http, "--broker", `mqtt://127.0.0.1:${port}`, "--data", tempDir(), "--web", "none"]);
     ends.push(() => bridge.kill("SIGKILL"));
     await until(() => fetch(`http://${http}/healthz`).then((r) => r.ok, () => false), "a healthy bridge");
     return { bridge, http };

@@ -114,7 +114,7 @@ describe("embedded broker", () => {
 
     test("a second bridge on the same directory is told to go elsewhere", async () => {
         const world = await start();
-        const second = await run(process.env.SIGBRIDGE_BIN, ["--data", world.bridge.data, "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0"]);
+        const second = await run(process.env.SIGBRIDGE_BIN, ["--dev", "--data", world.bridge.data, "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0"]);
         assert.equal(second.code, 1);
         assert.match(second.stderr, /data/);
         await world.join({ room: newRoom(), peer: "ann" });
@@ -127,7 +127,7 @@ describe("embedded broker", () => {
             const taken = option === "--listen" ? world.bridge.http : world.bridge.mqtt;
             const other = option === "--listen" ? "--mqtt-listen" : "--listen";
             const dir = tempDir();
-            const second = new Program(process.env.SIGBRIDGE_BIN, ["--data", dir, option, taken, other, "127.0.0.1:0"]);
+            const second = new Program(process.env.SIGBRIDGE_BIN, ["--dev", "--data", dir, option, taken, other, "127.0.0.1:0"]);
             const { code } = await deadline(second.exited, "its end");
             assert.equal(code, 1);
             assert.match(second.tail(), new RegExp(`${taken.split(":")[1]}.*(in use|taken).*${option}`));

@@ -286,13 +286,16 @@ export function parseReady(line) {
  * data       the data directory; a new one unless given. Give it again to restart the same bridge.
  * listen, mqttListen   default to any port of 127.0.0.1; give `bridge.http` to come back at the same place
  * broker, web          passed on as the options of that name, when given
+ * dev        development mode, where nobody needs a token; true unless given
  * config     text of a configuration file
  * args, env  more options and variables, last */
 export async function startBridge({
-    args = [], env = {}, config, data = tempDir(), broker, web,
+    args = [], env = {}, config, data = tempDir(), broker, web, dev = true,
     listen = "127.0.0.1:0", mqttListen = "127.0.0.1:0", timeout = WAIT_MS,
 } = {}) {
     const options = ["--listen", listen, "--mqtt-listen", mqttListen, "--data", data];
+    if (dev)
+        options.push("--dev");
     if (broker)
         options.push("--broker", broker);
     if (web)

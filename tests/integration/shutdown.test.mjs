@@ -135,7 +135,7 @@ describe("SIGTERM", () => {
 
     test("before the broker was ever there", async () => {
         const http = `127.0.0.1:${await freePort()}`;
-        const bridge = new Program(process.env.SIGBRIDGE_BIN, ["--listen", http, "--data", tempDir(), "--broker", `mqtt://127.0.0.1:${await freePort()}`]);
+        const bridge = new Program(process.env.SIGBRIDGE_BIN, ["--dev", "--listen", http, "--data", tempDir(), "--broker", `mqtt://127.0.0.1:${await freePort()}`]);
         await until(() => fetch(`http://${http}/healthz`).then(() => true, () => false), "it listens");
         assert.deepEqual(await bridge.stop("SIGTERM", LIMIT_MS), { code: 0, signal: null });
         assertNoSanitizer(bridge);

@@ -200,7 +200,7 @@ test("sockets leave no descriptor behind, however they end", async () => {
 test("without descriptors for all, those that are open go on, and others get in later", async () => {
     const files = 40;
     const data = tempDir();
-    const bridge = new Program("sh", ["-c", `ulimit -n ${files}; exec "$0" "$@"`, process.env.SIGBRIDGE_BIN, "--listen", "127.0.0.1:0",
+    const bridge = new Program("sh", ["-c", `ulimit -n ${files}; exec "$0" "$@"`, process.env.SIGBRIDGE_BIN, "--dev", "--listen", "127.0.0.1:0",
         "--data", data, "--broker", world.broker.url]);
     const { http } = parseReady(await bridge.line((line) => parseReady(line) !== null));
     const wsUrl = `ws://${http}/ws`;

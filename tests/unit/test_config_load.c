@@ -22,7 +22,7 @@ static void test_defaults(void **state)
     char text[ENDPOINT_TEXT_MAX], data[128];
     struct config *c = config_load_well(NULL, NULL, NULL);
     (void)state;
-    endpoint_format(&c->listen, text);
+    endpoint_format(&c->listen.items[0].at, text);
     assert_string_equal(text, "127.0.0.1:8080");
     endpoint_format(&c->mqtt_listen, text);
     assert_string_equal(text, "127.0.0.1:1883");
@@ -103,8 +103,8 @@ static void test_file_sets_everything(void **state)
     char expected[128];
     struct config *c = config_load_well(text, NULL, NULL);
     (void)state;
-    assert_string_equal(c->listen.host, "::1");
-    assert_int_equal(c->listen.port, 0);
+    assert_string_equal(c->listen.items[0].at.host, "::1");
+    assert_int_equal(c->listen.items[0].at.port, 0);
     assert_int_equal(c->mqtt_listen.port, 1884);
     assert_int_equal(c->broker.kind, BROKER_MQTTS);
     assert_int_equal(c->broker.port, 8883);

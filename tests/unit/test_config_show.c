@@ -21,10 +21,10 @@ static char path[] = "/tmp/sigbridge-show-XXXXXX";
 
 static struct config *load_text(const char *text, const char *const *flags)
 {
-    const char *args[8] = {"-c", path};
+    const char *args[8] = {"-c", path, "--dev"};
     static char home[] = "HOME=/nonexistent";
     char *envp[] = {home, NULL};
-    struct config_input in = {.argc = 2, .argv = args, .envp = envp, .lookup = "/nonexistent"};
+    struct config_input in = {.argc = 3, .argv = args, .envp = envp, .lookup = "/nonexistent"};
     struct complaints wrong;
     FILE *f = fopen(path, "w");
     assert_non_null(f);

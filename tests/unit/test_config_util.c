@@ -28,9 +28,9 @@ void config_write_file(const char *name, const char *text, size_t len)
 struct config *config_load_with(const char *text, char *const *env, const char *const *flags,
                                 struct complaints *wrong)
 {
-    const char *args[ARGS_MAX];
+    const char *args[ARGS_MAX] = {"--dev"};
     char home[96], *envp[ARGS_MAX] = {home};
-    struct config_input in = {.argv = args, .envp = envp, .lookup = config_dir};
+    struct config_input in = {.argc = 1, .argv = args, .envp = envp, .lookup = config_dir};
     snprintf(home, sizeof home, "HOME=%s", config_dir);
     if (text) {
         config_write_file(config_path, text, strlen(text));

@@ -12,7 +12,7 @@ test("nothing is lost and nothing is touched that is not ours", async () => {
     const broker = await startMosquitto();
     const [valgrind, ...flags] = process.env.SIGBRIDGE_TEST_MEMCHECK.split(" ");
     const bridge = new Program(valgrind, [...flags, process.env.SIGBRIDGE_TEST_PLAIN_BIN,
-        "--listen", "127.0.0.1:0", "--broker", `mqtt://${broker.mqtt}`, "--data", tempDir(), "--web", "none"]);
+        "--dev", "--listen", "127.0.0.1:0", "--broker", `mqtt://${broker.mqtt}`, "--data", tempDir(), "--web", "none"]);
     const ready = parseReady(await bridge.line((line) => parseReady(line) !== null, SLOW));
     const url = `ws://${ready.http}/ws`;
     const ann = await WsPeer.join(url, { room: "r", peer: "ann", meta: { n: 1 } }, { timeout: SLOW });
