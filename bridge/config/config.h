@@ -56,7 +56,7 @@ struct ice_server {
 };
 
 /* What a room's ICE candidates may be. A list that is empty lets all pass. */
-struct ice_policy {
+struct ice_rule {
     char *rooms;               /* a room's name, or how names begin and a star; "*": all */
     struct strings types;      /* host srflx prflx relay */
     struct strings transports; /* udp tcp */
@@ -160,7 +160,7 @@ struct config {
     } ice_servers;
 
     struct {
-        struct ice_policy *items;
+        struct ice_rule *items;
         size_t count;
     } ice_policies; /* the first whose `rooms` fits counts */
 

@@ -100,7 +100,7 @@ static bool check_ice_server(const void *item, const char **why)
     return true;
 }
 
-#define POLICY(m) offsetof(struct ice_policy, m)
+#define POLICY(m) offsetof(struct ice_rule, m)
 static const struct option ice_policy_members[] = {
     {.name = "rooms",
      .type = OPTION_TEXT,
@@ -160,11 +160,11 @@ static const struct option ice_policy_members[] = {
              "to what is in them."},
 };
 static const struct option_table ice_policy_table = {ice_policy_members, ROWS(ice_policy_members),
-                                                     sizeof(struct ice_policy)};
+                                                     sizeof(struct ice_rule)};
 
 static bool check_ice_policy(const void *item, const char **why)
 {
-    const struct ice_policy *p = item;
+    const struct ice_rule *p = item;
     *why = "has both relay_only and types: keep one";
     return !p->relay_only || p->types.count == 0;
 }
