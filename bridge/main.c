@@ -2,6 +2,7 @@
  * the first word, `run` when there is none. Signals are the app's business. */
 #include "app/app.h"
 #include "app/cmd_check.h"
+#include "app/cmd_device.h"
 #include "app/cmd_presence.h"
 #include "config/args.h"
 #include "config/config.h"
@@ -29,6 +30,7 @@ static const struct command commands[] = {
     {"run", command_run, "run the bridge (also without any word)"},
     {"presence", cmd_presence, "what the database holds: who is present, and history"},
     {"check", cmd_check, "check payloads: offers, answers, candidates, messages"},
+    {"device", cmd_device, "who may log in at the broker: add, remove, rotate, list"},
     {"help", command_help,
      "this text; `help file`: a commented configuration file; `help options`: "
      "all options with their ranges"},
@@ -48,7 +50,7 @@ static int print_usage(void)
     buf_init(&b, SHOW_MAX_BYTES);
     buf_str(&b, "sigbridge: WebRTC signaling between browsers on WebSocket and devices on MQTT\n\n"
                 "usage: sigbridge [run] [options]\n"
-                "       sigbridge presence|check [--help] ...\n"
+                "       sigbridge presence|check|device [--help] ...\n"
                 "       sigbridge help [file|options]\n\n"
                 "commands:\n");
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -76,11 +78,13 @@ static int command_help(int argc, char **argv)
         return cmd_presence(1, &flag);
     else if (argc == 1 && strcmp(argv[0], "check") == 0)
         return cmd_check(1, &flag);
+    else if (argc == 1 && strcmp(argv[0], "device") == 0)
+        return cmd_device(1, &flag);
     else if (argc == 0 || (argc == 1 && strcmp(argv[0], "run") == 0))
         return print_usage();
     if (b.len > 0)
         return print(&b);
-    fputs("sigbridge: help knows only: file, options, run, presence, check\n", stderr);
+    fputs("sigbridge: help knows only: file, options, run, presence, check, device\n", stderr);
     return EXIT_USAGE;
 }
 
