@@ -90,6 +90,18 @@ static void on_broker_change(void *arg, bool running)
         mqtt_link_hurry(p->link);
 }
 
+/* The embedded broker's listener has no TLS. */
+static void warn_of_plain_passwords(const struct config *c)
+{
+    if (c->dev || endpoint_is_loopback(&c->mqtt_listen))
+        return;
+    log_line(LOG_WARN, "mqtt-plain", LOG_S("host", c->mqtt_listen.host),
+             LOG_S("why", "devices' passwords cross the network as they are"),
+             LOG_S("remedy", "use it in a network that you trust only, or a mosquitto of your own"
+                             " with TLS: see broker-config/README.md"),
+             LOG_END);
+}
+
 static enum status start_broker(struct parts *p, struct problem *why)
 {
     const struct config *c = p->config;
@@ -97,9 +109,12 @@ static enum status start_broker(struct parts *p, struct problem *why)
         .data_dir = c->data,
         .listen_host = c->mqtt_listen.host,
         .listen_port = c->mqtt_listen.port,
+        .prefix = c->prefix,
+        .anonymous = c->dev,
     };
     if (c->broker.kind != BROKER_EMBEDDED)
         return STATUS_OK;
+    warn_of_plain_passwords(c);
     return embedded_broker_start(&p->broker, p->loop, &o, on_broker_change, p, why);
 }
 
@@ -174,10 +189,13 @@ static enum status start_link(struct parts *p, struct problem *why)
         .outage_bytes = c->limits.outage_bytes,
         .outage_age_us = (int64_t)c->limits.outage_age_s * 1000000,
     };
-    if (p->broker)
+    if (p->broker) {
         o.host = embedded_broker_socket(p->broker);
-    else if (c->broker.kind == BROKER_UNIX)
+        o.username = embedded_broker_user(p->broker);
+        o.password = embedded_broker_password(p->broker);
+    } else if (c->broker.kind == BROKER_UNIX) {
         o.host = c->broker.path;
+    }
     if (p->broker || c->broker.kind == BROKER_UNIX)
         o.port = 0;
     return mqtt_link_start(&p->link, p->loop, &o, &events, why);
