@@ -1,6 +1,7 @@
 sigbridge_unit(call sigbridge_core)
 sigbridge_unit(recent sigbridge_core)
 sigbridge_unit(rate sigbridge_policy)
+sigbridge_unit(visitors sigbridge_policy)
 sigbridge_unit(metrics sigbridge_core)
 foreach(part membership forward roster outage bridges)
   sigbridge_unit(${part} sigbridge_core)
