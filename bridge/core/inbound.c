@@ -125,6 +125,19 @@ static void pass_on_error(struct router *r, struct session *s, struct text paylo
     router_send(r, s);
 }
 
+/* False: it was refused, or nothing of it may go on. */
+static bool change(struct router *r, const struct topic *t, struct envelope *e, struct problem *why)
+{
+    bool dropped;
+    struct transit_rules rules = {.policy = ice_policy_for(r->o.ice_policies, t->room)};
+    if (transit_apply(&r->transit, &rules, e, r->scratch, r->scratch_size, &r->metrics.transit,
+                      &dropped, why) != STATUS_OK) {
+        refuse(r, t, e, why);
+        return false;
+    }
+    return !dropped;
+}
+
 static void to_session(struct router *r, struct session *s, const struct topic *t,
                        struct text payload)
 {
@@ -137,6 +150,8 @@ static void to_session(struct router *r, struct session *s, const struct topic *
         return;
     }
     r->metrics.received[FROM_MQTT][e.type]++;
+    if (!change(r, t, &e, &why))
+        return;
     roster_flush_room(r, s->peer->room); /* who speaks has been announced before */
     if (e.type == MSG_CANDIDATES) {
         deliver_bundle(r, s, &e, t->from);
@@ -154,7 +169,7 @@ static void answer_ice_servers(struct router *r, const struct topic *t, const st
     topic_inbox(&r->topic, r->o.prefix, t->room, t->from, text_of_str(NAME_BRIDGE));
     buf_clear(b);
     buf_str(b, "{\"type\":\"ice-servers\",\"iceServers\":");
-    buf_str(b, r->o.ice_servers);
+    r->ice_ops.put_servers(r->ice, b, t->from, r->now.wall_ms);
     if (envelope_has(e, FIELD_ID)) {
         buf_str(b, ",\"id\":");
         json_put_span(b, e->field[FIELD_ID]);

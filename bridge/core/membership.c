@@ -1,10 +1,12 @@
 #include "core/membership.h"
 
 #include "base/clock.h"
+#include "core/admission.h"
 #include "core/delivery.h"
 #include "core/outbound.h"
 #include "core/roster.h"
 #include "core/watch.h"
+#include "proto/meta.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,16 +109,23 @@ static void fail_join(struct router *r, struct session *s, enum status status, c
     router_send_error(r, s, &why, text_of(id, len), text_of_str(""));
 }
 
+/* Is the name in use, and not to be had? A device cannot be told to go, so it keeps its name. */
+static bool is_taken(struct router *r, const struct session *s, const struct peer *p)
+{
+    /* A presence of ours without a session is about to be cleared, in front of what follows. */
+    bool elsewhere = p->info && !text_equals(info_via(p->info), r->o.bridge);
+    bool device = p->info && p->info->via_len == 0;
+    return (p->session || elsewhere) && (device || !admission_owns(s, peer_name(p)));
+}
+
 static struct peer *take_name(struct router *r, struct session *s, enum status *status,
                               const char **text)
 {
     struct room *room = registry_room(&r->registry, request_room(s->join));
     struct peer *p = registry_peer(room, request_peer(s->join));
-    /* A presence of ours without a session is about to be cleared, in front of what follows. */
-    bool taken = p && (p->session || (p->info && !text_equals(info_via(p->info), r->o.bridge)));
     *status = STATUS_NO_MEMORY;
     *text = "the bridge is out of memory: try again later";
-    if (taken) {
+    if (p && is_taken(r, s, p)) {
         *status = STATUS_PEER_TAKEN;
         *text = "the name is in use in this room: choose another one";
         return NULL;
@@ -126,6 +135,8 @@ static struct peer *take_name(struct router *r, struct session *s, enum status *
         *text = "the room is full";
         return NULL;
     }
+    if (p && p->session)
+        membership_replaced(r, p->session);
     return registry_make_peer(&r->registry, room, request_peer(s->join));
 }
 
@@ -171,35 +182,70 @@ static void enter(struct router *r, struct session *s)
     s->join = NULL;
 }
 
-void membership_join(struct router *r, struct session *s, const struct envelope *e)
+/* `meta` as the session may have it: what it asks for, and what its token says. */
+static enum status set_meta(struct router *r, struct session *s, const struct envelope *e,
+                            struct problem *why)
 {
-    struct problem why;
+    struct text trusted = s->access ? access_meta(s->access) : text_of_str("");
+    buf_clear(&r->out);
+    enum status status = meta_merge(&r->out, e->field[FIELD_META], trusted, why);
+    if (status != STATUS_OK)
+        return status;
+    if (buf_ok(&r->out) && session_set_meta(s, text_of(r->out.data, r->out.len)))
+        return STATUS_OK;
+    return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
+                       "the bridge is out of memory: try again later");
+}
+
+/* Room for one more, if the room is not there yet? */
+static enum status check_places(const struct router *r, struct text room, struct problem *why)
+{
+    if (r->draining)
+        return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
+                           "the bridge is going down: join another one");
+    if (!registry_room(&r->registry, room) && r->registry.rooms.count >= r->o.rooms_max)
+        return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
+                           "the bridge has as many rooms as it may: try again later");
+    return STATUS_OK;
+}
+
+/* Keeps what was asked for until the roster is complete. */
+static enum status prepare(struct router *r, struct session *s, const struct envelope *e,
+                           struct problem *why)
+{
     char id[NAME_MAX_BYTES], guest[GUEST_NAME_LEN + 7] = "guest-";
-    struct text peer = envelope_text(e, FIELD_PEER);
-    if (s->state != SESSION_IDLE) {
-        problem_set(&why, STATUS_ALREADY_JOINED, 0, NULL,
-                    "this socket is a member already: `leave` first");
-        router_refuse(r, s, &why, e);
-        return;
-    }
+    struct text room = envelope_text(e, FIELD_ROOM), peer = envelope_text(e, FIELD_PEER);
+    if (s->state != SESSION_IDLE)
+        return problem_set(why, STATUS_ALREADY_JOINED, 0, NULL,
+                           "this socket is a member already: `leave` first");
+    enum status status = admission_join(r, s, e, &peer, why);
+    if (status == STATUS_OK)
+        status = check_places(r, room, why);
+    if (status == STATUS_OK)
+        status = set_meta(r, s, e, why);
+    if (status != STATUS_OK)
+        return status;
     if (text_end(&peer)) {
         clock_random_name(guest + 6, GUEST_NAME_LEN);
         peer = text_of_str(guest);
     }
-    s->join = make_request(envelope_text(e, FIELD_ROOM), peer, envelope_plain(e, FIELD_ID, id));
-    struct json_span meta = e->field[FIELD_META];
-    struct room *room = s->join ? registry_make_room(&r->registry, request_room(s->join)) : NULL;
-    if (!room || r->draining || !session_set_meta(s, text_of(meta.p ? meta.p : "", meta.len))) {
-        if (room)
-            registry_tidy_room(&r->registry, room);
-        free(s->join);
-        s->join = NULL;
-        problem_set(&why, STATUS_UNAVAILABLE, 0, NULL,
-                    r->draining ? "the bridge is going down: join another one"
-                                : "the bridge is out of memory: try again later");
+    s->join = make_request(room, peer, envelope_plain(e, FIELD_ID, id));
+    if (s->join && registry_make_room(&r->registry, room))
+        return STATUS_OK;
+    free(s->join);
+    s->join = NULL;
+    return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
+                       "the bridge is out of memory: try again later");
+}
+
+void membership_join(struct router *r, struct session *s, const struct envelope *e)
+{
+    struct problem why = {0};
+    if (prepare(r, s, e, &why) != STATUS_OK) {
         router_refuse(r, s, &why, e);
         return;
     }
+    struct room *room = registry_room(&r->registry, request_room(s->join));
     s->state = SESSION_WATCHING;
     room->waiting_count++;
     set_timer(s, &r->joining, r->now.mono_us + JOIN_WAIT_US);
@@ -232,16 +278,17 @@ void membership_arrived(struct router *r, struct session *s)
 
 void membership_update(struct router *r, struct session *s, const struct envelope *e)
 {
-    struct problem why;
+    struct problem why = {0};
     char id[NAME_MAX_BYTES];
-    struct json_span meta = e->field[FIELD_META];
     struct delivery *d = NULL;
-    enum status status = STATUS_NO_MEMORY;
-    if (session_set_meta(s, text_of(meta.p, meta.len)))
-        d = delivery_create(s, MSG_UPDATE, envelope_plain(e, FIELD_ID, id), text_of_str(""),
-                            text_of_str(""), r->now.mono_us);
-    if (d)
-        status = membership_publish(r, s, d);
+    enum status status = set_meta(r, s, e, &why);
+    if (status != STATUS_OK) {
+        router_refuse(r, s, &why, e);
+        return;
+    }
+    d = delivery_create(s, MSG_UPDATE, envelope_plain(e, FIELD_ID, id), text_of_str(""),
+                        text_of_str(""), r->now.mono_us);
+    status = d ? membership_publish(r, s, d) : STATUS_NO_MEMORY;
     if (status == STATUS_OK)
         return;
     if (d)

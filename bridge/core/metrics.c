@@ -10,10 +10,9 @@ static const char *const bounds_text[METRIC_BUCKETS] = {"0.0001", "0.00025", "0.
                                                         "0.1",    "0.5",     "2.5",    "10"};
 
 static const char *const drop_names[METRIC_DROPS] = {
-    [DROP_NO_SESSION] = "no-session",
-    [DROP_ERROR_REPLIES] = "error-replies",
-    [DROP_BAD_TOPIC] = "bad-topic",
-    [DROP_RETAINED] = "retained",
+    [DROP_NO_SESSION] = "no-session", [DROP_ERROR_REPLIES] = "error-replies",
+    [DROP_BAD_TOPIC] = "bad-topic",   [DROP_RETAINED] = "retained",
+    [DROP_ROOMS] = "rooms",
 };
 
 static const char *const origin_names[METRIC_ORIGINS] = {"websocket", "mqtt"};
@@ -100,6 +99,21 @@ static void put_dropped(const struct metrics *m, struct buf *b)
     }
 }
 
+static void put_ice(const struct metrics *m, struct buf *b)
+{
+    static const char name[] = "sigbridge_candidates_dropped_total";
+    char labels[64];
+    metric_head(b, name, "counter", "Candidates that a room's ICE policy took away, by reason.");
+    for (int i = 0; i < ICE_REASONS; i++) {
+        snprintf(labels, sizeof labels, "{reason=\"%s\"}", ice_reason_name((enum ice_reason)i));
+        metric_value(b, name, labels, m->transit.ice.dropped[i]);
+    }
+    counter(b, "sigbridge_addresses_hidden_total",
+            "Related and default addresses that a room's ICE policy hid.", m->transit.ice.hidden);
+    counter(b, "sigbridge_sdp_slimmed_total",
+            "Descriptions made smaller to fit a device's announced limits.", m->transit.slimmed);
+}
+
 static void put_histogram(const struct metrics *m, struct buf *b)
 {
     static const char name[] = "sigbridge_puback_seconds";
@@ -122,10 +136,16 @@ void metrics_put(const struct metrics *m, struct buf *b)
     put_received(m, b);
     put_refused(m, b);
     put_dropped(m, b);
+    put_ice(m, b);
     put_histogram(m, b);
     metric_head(b, "sigbridge_messages_forwarded_total", "counter", "Messages passed on, by way.");
     metric_value(b, "sigbridge_messages_forwarded_total", "{to=\"mqtt\"}", m->forwarded_mqtt);
     metric_value(b, "sigbridge_messages_forwarded_total", "{to=\"websocket\"}", m->forwarded_ws);
+    counter(b, "sigbridge_tokens_refused_total", "Tokens that did not count.", m->tokens_refused);
+    counter(b, "sigbridge_tokens_expired_total", "Sessions whose token ran out.",
+            m->tokens_expired);
+    counter(b, "sigbridge_too_fast_total", "Sessions closed because they went on sending too fast.",
+            m->rate_closed);
     counter(b, "sigbridge_acks_total", "Messages acknowledged to their senders.", m->acks);
     counter(b, "sigbridge_duplicates_total", "Retried messages that were not forwarded again.",
             m->duplicates);

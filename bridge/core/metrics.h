@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "core/transit.h"
 #include "proto/envelope.h"
 
 #include <stdint.h>
@@ -16,6 +17,7 @@ enum metric_drop {
     DROP_ERROR_REPLIES, /* errors to devices beyond the rate */
     DROP_BAD_TOPIC,     /* from MQTT, on a topic that is none of ours */
     DROP_RETAINED,      /* from MQTT, replayed where nothing is to be retained */
+    DROP_ROOMS,         /* presence in one room more than limits.rooms */
     METRIC_DROPS
 };
 
@@ -25,6 +27,8 @@ struct metrics {
     uint64_t received[METRIC_ORIGINS][MSG_TYPE_COUNT];
     uint64_t refused[METRIC_ORIGINS][STATUS_COUNT];
     uint64_t forwarded_mqtt, forwarded_ws;
+    uint64_t tokens_refused, tokens_expired, rate_closed;
+    struct transit_count transit;
     uint64_t acks, joins, leaves, replaced, duplicates;
     uint64_t presence_frames, presence_changes;
     uint64_t dropped[METRIC_DROPS];

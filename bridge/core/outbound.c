@@ -1,5 +1,6 @@
 #include "core/outbound.h"
 
+#include "core/admission.h"
 #include "core/delivery.h"
 #include "core/membership.h"
 #include "core/roster.h"
@@ -20,6 +21,18 @@ static bool check_target(const struct session *s, struct text to, struct problem
     if (!p || !p->info)
         return refuse(why, STATUS_PEER_NOT_FOUND, "nobody of this name is in the room");
     return true;
+}
+
+static bool change(struct router *r, const struct session *s, struct envelope *e, struct text to,
+                   bool *dropped, struct problem *why)
+{
+    const struct peer *target = text_end(&to) ? NULL : registry_peer(s->peer->room, to);
+    struct transit_rules rules = {
+        .policy = ice_policy_for(r->o.ice_policies, room_name(s->peer->room)),
+        .budget = target && budget_bounds(&target->info->budget) ? &target->info->budget : NULL,
+    };
+    return transit_apply(&r->transit, &rules, e, r->scratch, r->scratch_size, &r->metrics.transit,
+                         dropped, why) == STATUS_OK;
 }
 
 static bool check_order(const struct session *s, const struct envelope *e, struct text to,
@@ -83,8 +96,9 @@ static bool is_retry(struct router *r, struct session *s, struct text id)
     return true;
 }
 
-void outbound_forward(struct router *r, struct session *s, const struct envelope *e)
+void outbound_forward(struct router *r, struct session *s, struct envelope *e)
 {
+    bool dropped = false;
     struct problem why = {0};
     char id_bytes[NAME_MAX_BYTES], call_bytes[NAME_MAX_BYTES];
     struct text id = envelope_plain(e, FIELD_ID, id_bytes);
@@ -92,9 +106,14 @@ void outbound_forward(struct router *r, struct session *s, const struct envelope
     struct text to = envelope_text(e, FIELD_TO);
     if (is_retry(r, s, id))
         return;
-    bool ok = (text_end(&to) || check_target(s, to, &why)) &&
+    bool ok = admission_sends(s, e->type, &why) == STATUS_OK &&
+              (text_end(&to) || check_target(s, to, &why)) &&
               envelope_check(e, r->scratch, r->scratch_size, &why) == STATUS_OK &&
-              check_order(s, e, to, call, &why);
+              check_order(s, e, to, call, &why) && change(r, s, e, to, &dropped, &why);
+    if (ok && dropped) {
+        router_ack(r, s, id, false); /* as the room wants it: nothing that its sender could mend */
+        return;
+    }
     if (ok) {
         enum status status = publish(r, s, e, to, call, id);
         ok = status == STATUS_OK || refuse(&why, status, publish_problem(status));

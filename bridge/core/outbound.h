@@ -4,7 +4,7 @@
 
 #include "core/router.h"
 
-void outbound_forward(struct router *r, struct session *s, const struct envelope *e);
+void outbound_forward(struct router *r, struct session *s, struct envelope *e);
 /* What became of it. */
 void outbound_published(struct router *r, struct delivery *d, enum status status, bool found);
 

@@ -3,6 +3,7 @@
 #ifndef SIGBRIDGE_CORE_PORTS_H
 #define SIGBRIDGE_CORE_PORTS_H
 
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -41,6 +42,11 @@ struct bus_ops {
      * that the broker refuses comes back through router_refused(). */
     void (*subscribe)(void *bus, const char *const *filters, size_t count);
     void (*unsubscribe)(void *bus, const char *filter);
+};
+
+/* The ICE servers as a JSON array, with credentials for `peer` that begin to count now. */
+struct ice_ops {
+    void (*put_servers)(void *ice, struct buf *b, struct text peer, int64_t now_ms);
 };
 
 /* One change of who is present, for the history. Texts are copied. */

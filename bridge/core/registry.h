@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "policy/budget.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,9 +25,10 @@ struct presence_info {
     uint16_t via_len;  /* the bridge that holds the session; 0: a device on MQTT itself */
     uint16_t sid_len;
     uint16_t kind_len;
-    bool bundle;      /* takes `candidates` */
-    int64_t since_ms; /* what it said, else when we first saw it */
-    int64_t said_ms;  /* what it said; 0: nothing */
+    bool bundle;          /* takes `candidates` */
+    struct budget budget; /* what its buffers hold */
+    int64_t since_ms;     /* what it said, else when we first saw it */
+    int64_t said_ms;      /* what it said; 0: nothing */
     uint32_t ttl_s;
     char bytes[]; /* json, via, sid, kind */
 };

@@ -108,6 +108,7 @@ static struct presence_info *make_info(struct router *r, const struct peer *p,
         .sid_len = (uint16_t)text_len(&presence->sid),
         .kind_len = (uint16_t)text_len(&kind),
         .bundle = presence->bundle,
+        .budget = {presence->max_sdp, presence->max_line, presence->max_candidates},
         .since_ms = since_ms,
         .said_ms = (int64_t)presence->since_ms,
         .ttl_s = (uint32_t)presence->ttl_s,
@@ -234,6 +235,10 @@ static void here(struct router *r, const struct topic *t, const struct presence 
     struct room *room = registry_room(&r->registry, t->room);
     if (!r->o.watch_all && !(room && room->watch.wanted))
         return; /* on its way when we stopped looking: nobody would tell us of its end */
+    if (!room && r->registry.rooms.count >= r->o.rooms_max) {
+        r->metrics.dropped[DROP_ROOMS]++;
+        return;
+    }
     if (!room)
         room = registry_make_room(&r->registry, t->room);
     struct peer *p = room ? registry_make_peer(&r->registry, room, t->peer) : NULL;

@@ -106,8 +106,8 @@ static void announce(struct router *r, struct session *s)
         put_item(b, &count);
         buf_add(b, json.p, text_len(&json));
     }
-    buf_str(b, "],\"iceServers\":");
-    buf_str(b, r->o.ice_servers);
+    buf_char(b, ']');
+    router_put_session_means(r, s, b);
     buf_str(b, ",\"resumeWindow\":0");
     put_limits(r, b);
     s->announce = false;

@@ -1,6 +1,7 @@
 #include "core/router.h"
 
 #include "base/log.h"
+#include "core/admission.h"
 #include "core/delivery.h"
 #include "core/inbound.h"
 #include "core/membership.h"
@@ -32,11 +33,13 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     list_init(&r->idle);
     list_init(&r->joining);
     list_init(&r->renewing);
+    list_init(&r->expiring);
     list_init(&r->fences);
     list_init(&r->stale);
     list_init(&r->watch.waiting);
     rate_init(&r->error_replies, &inbound_error_replies, now.mono_us);
     buf_init(&r->out, OUT_MAX);
+    transit_init(&r->transit);
     buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);
     r->scratch_size = ENVELOPE_SDP_MAX;
     r->scratch = malloc(r->scratch_size);
@@ -55,6 +58,7 @@ void router_release(struct router *r)
     bridges_release(&r->bridges);
     registry_release(&r->registry);
     buf_release(&r->out);
+    transit_release(&r->transit);
     free(r->scratch);
     r->scratch = NULL;
 }
@@ -141,6 +145,17 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
         r->socket_ops.close(s->socket, code, status_word(p->status));
 }
 
+void router_put_session_means(struct router *r, const struct session *s, struct buf *b)
+{
+    int64_t left = admission_seconds_left(r, s);
+    buf_str(b, ",\"iceServers\":");
+    r->ice_ops.put_servers(r->ice, b, peer_name(s->peer), r->now.wall_ms);
+    if (left >= 0) {
+        buf_str(b, ",\"tokenExpiresIn\":");
+        buf_int(b, left);
+    }
+}
+
 void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers)
 {
     if (text_end(&id))
@@ -148,16 +163,20 @@ void router_ack(struct router *r, struct session *s, struct text id, bool with_i
     buf_clear(&r->out);
     buf_str(&r->out, "{\"type\":\"ack\",\"id\":");
     json_put_text(&r->out, id);
-    if (with_ice_servers) {
-        buf_str(&r->out, ",\"iceServers\":");
-        buf_str(&r->out, r->o.ice_servers);
-    }
+    if (with_ice_servers)
+        router_put_session_means(r, s, &r->out);
     buf_char(&r->out, '}');
     r->metrics.acks++;
     router_send(r, s);
 }
 
-struct session *router_open(struct router *r, void *socket, struct now now)
+void router_set_keys(struct router *r, const struct token_keys *keys)
+{
+    r->o.keys = keys;
+}
+
+struct session *router_open(struct router *r, void *socket, struct visitor *visitor,
+                            struct text token, struct now now)
 {
     r->now = now;
     struct session *s = session_create(socket);
@@ -166,7 +185,11 @@ struct session *router_open(struct router *r, void *socket, struct now now)
     list_add(&r->sessions, &s->in_all);
     list_add(&r->idle, &s->timer);
     s->deadline_us = now.mono_us + r->o.join_timeout_us;
+    s->visitor = visitor;
+    rate_init(&s->messages, &r->o.messages, now.mono_us);
+    rate_init(&s->bytes, &r->o.bytes, now.mono_us);
     r->session_count++;
+    admission_open(r, s, token);
     return s;
 }
 
@@ -197,8 +220,23 @@ static void on_resume(struct router *r, struct session *s, const struct envelope
     router_refuse(r, s, &why, e);
 }
 
+/* A token that does not count is no reason to end what the one before still allows. */
+static void on_refresh(struct router *r, struct session *s, const struct envelope *e)
+{
+    struct problem why = {0};
+    char bytes[NAME_MAX_BYTES];
+    struct text id = envelope_plain(e, FIELD_ID, bytes);
+    enum status status = admission_refresh(r, s, e, &why);
+    if (status == STATUS_OK) {
+        router_ack(r, s, id, true);
+        return;
+    }
+    r->metrics.refused[FROM_WS][status]++;
+    router_send_error(r, s, &why, id, text_of_str(""));
+}
+
 /* What only a member may send. */
-static void on_member_message(struct router *r, struct session *s, const struct envelope *e)
+static void on_member_message(struct router *r, struct session *s, struct envelope *e)
 {
     struct problem why;
     char id[NAME_MAX_BYTES];
@@ -215,7 +253,7 @@ static void on_member_message(struct router *r, struct session *s, const struct 
         membership_update(r, s, e);
         break;
     case MSG_REFRESH:
-        router_ack(r, s, envelope_plain(e, FIELD_ID, id), true);
+        on_refresh(r, s, e);
         break;
     default:
         outbound_forward(r, s, e);
@@ -228,7 +266,10 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
     struct envelope e;
     struct problem why = {0};
     r->now = now;
-    if (envelope_parse(bytes, len, SIDE_CLIENT, &e, &why) != STATUS_OK) {
+    bool in_time = admission_rate(r, s, len, &why) == STATUS_OK;
+    /* What came too fast is read all the same, to name it in the answer. */
+    if (envelope_parse(bytes, len, SIDE_CLIENT, &e, in_time ? &why : NULL) != STATUS_OK ||
+        !in_time) {
         router_refuse(r, s, &why, &e);
         return;
     }
@@ -309,6 +350,7 @@ void router_refused(struct router *r, const char *filter, struct now now)
 int64_t router_tick(struct router *r, struct now now)
 {
     r->now = now;
+    admission_tick(r);
     membership_tick(r);
     roster_tick(r);
     watch_tick(r);

@@ -16,7 +16,10 @@
 #include "core/ports.h"
 #include "core/registry.h"
 #include "core/session.h"
+#include "core/transit.h"
+#include "policy/ice_filter.h"
 #include "policy/rate.h"
+#include "policy/token.h"
 #include "proto/topic.h"
 
 #include <stdbool.h>
@@ -33,12 +36,17 @@ struct router_options {
     const char *bridge; /* our name */
     const char *run;    /* 6 characters, new for each process: sessions and our status carry it */
     const char *version;
-    const char *ice_servers; /* JSON array */
-    bool watch_all;          /* presence.scope */
+    /* NULL: nobody needs a token. router_set_keys() changes it. */
+    const struct token_keys *keys;
+    struct token_rules token_rules;
+    const struct ice_policies *ice_policies; /* NULL: every candidate passes everywhere */
+    bool watch_all;                          /* presence.scope */
     uint32_t presence_expiry_s;
     int64_t join_timeout_us; /* for a socket without membership */
     size_t message_max;      /* bytes of one WebSocket message */
     size_t room_peers_max;
+    size_t rooms_max;
+    struct rate_limit messages, bytes; /* of one session */
 };
 
 struct router {
@@ -46,8 +54,10 @@ struct router {
     struct socket_ops socket_ops;
     struct bus_ops bus_ops;
     struct recorder_ops recorder_ops;
+    struct ice_ops ice_ops;
     void *bus;
     void *recorder;
+    void *ice;
 
     struct now now; /* of the entry that is running */
     struct registry registry;
@@ -57,6 +67,7 @@ struct router {
     size_t session_count, joined_count;
     struct link idle;     /* sessions by deadline: join timeout */
     struct link joining;  /* WATCHING and JOINING, by deadline */
+    struct link expiring; /* sessions by the end of their token */
     struct link renewing; /* JOINED, by when the presence must be published again */
 
     bool bus_up;
@@ -75,7 +86,8 @@ struct router {
 
     struct buf out;   /* a message being written; empty between entries */
     struct buf topic; /* a topic being written */
-    char *scratch;    /* an SDP being checked */
+    struct transit transit;
+    char *scratch; /* an SDP being checked */
     size_t scratch_size;
     char topic_bytes[TOPIC_MAX];
 };
@@ -83,8 +95,13 @@ struct router {
 enum status router_init(struct router *r, const struct router_options *o, struct now now);
 void router_release(struct router *r);
 
-/* A WebSocket opened, sent a whole message, was closed. NULL from router_open: no memory. */
-struct session *router_open(struct router *r, void *socket, struct now now);
+/* Keys for the tokens that come from now on; memberships go on. */
+void router_set_keys(struct router *r, const struct token_keys *keys);
+
+/* A WebSocket opened, sent a whole message, was closed. token: that of the handshake, or empty.
+ * NULL from router_open: no memory. */
+struct session *router_open(struct router *r, void *socket, struct visitor *visitor,
+                            struct text token, struct now now);
 void router_message(struct router *r, struct session *s, const char *bytes, size_t len,
                     struct now now);
 void router_close(struct router *r, struct session *s, const char *reason, struct now now);
@@ -119,6 +136,8 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
 void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers);
 enum status router_publish(struct router *r, struct text payload, bool retain, uint32_t expiry_s,
                            const char *reason, struct delivery *d); /* to r->topic */
+/* `,"iceServers":…` and what else a session must know in time. */
+void router_put_session_means(struct router *r, const struct session *s, struct buf *b);
 /* What stands in r->out, whole or not at all: to the socket, which is closed when memory ran out;
  * to the broker, STATUS_NO_MEMORY when it did. */
 void router_send(struct router *r, struct session *s);

@@ -17,6 +17,7 @@ struct session *session_create(void *socket)
     list_init(&s->in_room);
     list_init(&s->timer);
     list_init(&s->deliveries);
+    list_init(&s->expiring);
     calls_init(&s->calls);
     recent_init(&s->recent);
     return s;
@@ -30,10 +31,12 @@ void session_destroy(struct session *s)
     list_remove(&s->in_all);
     list_remove(&s->in_room);
     list_remove(&s->timer);
+    list_remove(&s->expiring);
     calls_release(&s->calls);
     recent_release(&s->recent);
     free(s->join);
     free(s->meta);
+    access_destroy(s->access);
     free(s);
 }
 

@@ -1,7 +1,7 @@
 /* One WebSocket's state: its membership, what it waits for, what it has been sent.
  *
  * A session lives as long as its socket. Its membership is a peer in the registry. At rest it costs
- * about 300 bytes here. Threads: the loop's. */
+ * about 400 bytes here. Threads: the loop's. */
 #ifndef SIGBRIDGE_CORE_SESSION_H
 #define SIGBRIDGE_CORE_SESSION_H
 
@@ -11,6 +11,9 @@
 #include "core/ports.h"
 #include "core/recent.h"
 #include "core/registry.h"
+#include "policy/access.h"
+#include "policy/rate.h"
+#include "policy/visitors.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +29,15 @@ enum session_state {
 
 struct session {
     enum session_state state;
-    bool announce; /* its `joined` is due with the next flush of the room */
+    bool announce;        /* its `joined` is due with the next flush of the room */
+    bool token_of_socket; /* the token came with the handshake: `join` brings no other */
+    uint16_t strikes;     /* messages that came too fast, less those that did not */
     void *socket;
+    struct visitor *visitor; /* the address it comes from; not owned; NULL: nobody counts */
+    struct access *access;   /* what its token allows; NULL: none was needed, or none came yet */
+    struct link expiring;    /* in router->expiring, while there is a token */
+    int64_t expires_us;
+    struct rate messages, bytes;
     struct peer *peer; /* from JOINING on */
     struct link in_all;
     struct link in_room;    /* from JOINING on */
@@ -45,7 +55,7 @@ struct session {
     char secret[SESSION_SECRET_LEN + 1];
 };
 
-struct session *session_create(void *socket); /* NULL: no memory */
+struct session *session_create(void *socket); /* NULL: no memory; the buckets are empty */
 void session_destroy(struct session *s);      /* the caller has ended the membership */
 
 /* Replaces `meta`; a JSON_NONE-like empty text removes it. False: no memory, nothing changed. */

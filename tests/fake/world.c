@@ -131,6 +131,14 @@ static void on_record(void *recorder, const struct record *r)
                  (int)text_len(&r->reason), r->reason.p);
 }
 
+static void put_servers(void *ice, struct buf *b, struct text peer, int64_t now_ms)
+{
+    (void)ice;
+    (void)peer;
+    (void)now_ms;
+    buf_str(b, "[]");
+}
+
 bool world_subscribed(const struct world *w, const char *filter)
 {
     for (size_t i = 0; i < WORLD_FILTERS; i++)
@@ -215,11 +223,13 @@ void world_init(struct world *w, bool watch_all)
         .bridge = "b1",
         .run = "run001",
         .version = "0",
-        .ice_servers = "[]",
         .presence_expiry_s = 600,
         .join_timeout_us = 10000000,
         .message_max = 262144,
         .room_peers_max = 100,
+        .rooms_max = 100,
+        .messages = {1000000, 1000000},
+        .bytes = {1000000000, 1000000000},
     };
     struct router_options o = options;
     *w = (struct world){.now = {1000000, 1700000000000}, .publish_room = SIZE_MAX};
@@ -229,6 +239,7 @@ void world_init(struct world *w, bool watch_all)
     w->router.socket_ops = (struct socket_ops){on_send, on_close};
     w->router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe};
     w->router.recorder_ops = (struct recorder_ops){on_record};
+    w->router.ice_ops = (struct ice_ops){put_servers};
     w->router.bus = w->router.recorder = w;
     world_restore_link(w);
     world_settle(w);
@@ -244,12 +255,17 @@ void world_release(struct world *w)
         free(w->retained[i].payload);
 }
 
-void world_open(struct world *w, struct world_socket *s)
+void world_open_with(struct world *w, struct world_socket *s, const char *token)
 {
     *s = (struct world_socket){0};
-    s->session = router_open(&w->router, s, w->now);
+    s->session = router_open(&w->router, s, NULL, text_of_str(token), w->now);
     if (!s->session)
         fail("out of memory");
+}
+
+void world_open(struct world *w, struct world_socket *s)
+{
+    world_open_with(w, s, "");
 }
 
 void world_say(struct world *w, struct world_socket *s, const char *json)

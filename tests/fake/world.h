@@ -7,7 +7,7 @@
 
 #include "core/router.h"
 
-enum { WORLD_FRAMES = 256, WORLD_FILTERS = 256, WORLD_RETAINED = 256, WORLD_RECORDS = 256 };
+enum { WORLD_FRAMES = 512, WORLD_FILTERS = 256, WORLD_RETAINED = 256, WORLD_RECORDS = 256 };
 
 struct world_socket {
     struct session *session;
@@ -43,6 +43,7 @@ void world_init(struct world *w, bool watch_all);
 void world_release(struct world *w);
 
 void world_open(struct world *w, struct world_socket *s);
+void world_open_with(struct world *w, struct world_socket *s, const char *token);
 void world_say(struct world *w, struct world_socket *s, const char *json);
 void world_shut(struct world *w, struct world_socket *s);
 /* Opens, joins and waits for `joined`, which is taken. */

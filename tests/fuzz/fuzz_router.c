@@ -266,7 +266,7 @@ static void open_or_close(struct socket *s)
         router_close(&router, s->session, "closed", now);
         *s = (struct socket){0};
     } else {
-        s->session = router_open(&router, s, now);
+        s->session = router_open(&router, s, NULL, text_of_str(""), now);
         require(s->session != NULL);
     }
 }
@@ -348,6 +348,14 @@ static void run(const uint8_t *data, size_t size)
     }
 }
 
+static void put_servers(void *ice, struct buf *b, struct text peer, int64_t now_ms)
+{
+    (void)ice;
+    (void)peer;
+    (void)now_ms;
+    buf_str(b, "[]");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct router_options o = {
@@ -355,18 +363,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .bridge = "b1",
         .run = "aaaaaa",
         .version = "0",
-        .ice_servers = "[]",
         .watch_all = size > 0 && data[0] & 1,
         .presence_expiry_s = 60,
         .join_timeout_us = 10000000,
         .message_max = 65536,
         .room_peers_max = 3,
+        .rooms_max = 5,
+        .messages = {100, 400},
+        .bytes = {10000, 100000},
     };
     now = (struct now){1000000, 1000};
     require(router_init(&router, &o, now) == STATUS_OK);
     router.socket_ops = (struct socket_ops){on_send, on_close};
     router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe};
     router.recorder_ops = (struct recorder_ops){on_record};
+    router.ice_ops = (struct ice_ops){put_servers};
     if (size)
         run(data + 1, size - 1);
     for (size_t i = 0; i < SOCKETS; i++)

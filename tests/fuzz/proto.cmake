@@ -5,8 +5,9 @@ set(payload_sources proto/payload.c proto/address.c proto/candidate.c proto/sdp.
   proto/sdp_bundle.c proto/sdp_lines.c)
 # All of core, whatever files it has: a list here would be a second copy.
 file(GLOB core_sources RELATIVE ${PROJECT_SOURCE_DIR}/bridge CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/bridge/core/*.c)
-list(APPEND core_sources base/clock.c base/log.c base/map.c policy/rate.c proto/topic.c)
+  ${PROJECT_SOURCE_DIR}/bridge/core/*.c ${PROJECT_SOURCE_DIR}/bridge/policy/*.c)
+list(APPEND core_sources base/clock.c base/log.c base/map.c proto/meta.c proto/topic.c)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 sigbridge_fuzz(json ${json_sources})
@@ -14,3 +15,4 @@ target_link_libraries(fuzz_json PRIVATE PkgConfig::CJSON)
 sigbridge_fuzz(envelope ${envelope_sources} ${payload_sources})
 sigbridge_fuzz(topic base/text.c base/buf.c proto/names.c proto/topic.c)
 sigbridge_fuzz(router ${envelope_sources} ${payload_sources} ${core_sources})
+target_link_libraries(fuzz_router PRIVATE PkgConfig::CRYPTO)

@@ -56,7 +56,7 @@ static struct world_socket sockets[PEERS];
 static void open_socket(struct world_socket *s)
 {
     *s = (struct world_socket){0};
-    s->session = router_open(&w.router, s, w.now);
+    s->session = router_open(&w.router, s, NULL, text_of_str(""), w.now);
 }
 
 static void say(int who, const char *json)

@@ -1,0 +1,212 @@
+#include "core/admission.h"
+
+#include "base/log.h"
+#include "core/membership.h"
+
+/* A client that is told to wait and does not is closed when it has this many more messages refused
+ * than taken. */
+enum { STRIKES_MAX = 256 };
+
+#define YEAR_MS (INT64_C(365) * 24 * 3600 * 1000)
+
+/* Kept in order: most tokens of one issuer live equally long, so the place is near the end. */
+static void watch_expiry(struct router *r, struct session *s)
+{
+    int64_t left_ms = access_expires_ms(s->access) - r->now.wall_ms;
+    left_ms = left_ms > YEAR_MS ? YEAR_MS : left_ms;
+    s->expires_us = r->now.mono_us + left_ms * 1000;
+    list_remove(&s->expiring);
+    struct link *at = r->expiring.prev;
+    while (at != &r->expiring &&
+           LIST_ITEM(at, struct session, expiring)->expires_us > s->expires_us)
+        at = at->prev;
+    list_add(at->next, &s->expiring);
+}
+
+static void take_access(struct router *r, struct session *s, struct access *access)
+{
+    access_destroy(s->access);
+    s->access = access;
+    watch_expiry(r, s);
+}
+
+/* The name in the log is what an operator may block. */
+static void log_failure(const struct session *s, const struct problem *why)
+{
+    char address[VISITOR_TEXT_MAX];
+    log_line(LOG_INFO, "unauthorized", LOG_S("address", visitor_format(s->visitor, address)),
+             LOG_S("why", why->text), LOG_END);
+}
+
+static enum status verify(struct router *r, struct session *s, struct text token,
+                          struct access **out, struct problem *why)
+{
+    int64_t retry_ms = 0;
+    if (s->visitor && !visitor_may_try(s->visitor, r->now.mono_us, &retry_ms)) {
+        problem_set(why, STATUS_RATE_LIMITED, 0, "token-attempts",
+                    "too many tokens from this address were refused: try again later");
+        why->retry_ms = retry_ms;
+        return STATUS_RATE_LIMITED;
+    }
+    enum status status =
+        token_verify(r->o.keys, &r->o.token_rules, token, r->now.wall_ms, out, why);
+    if (s->visitor && status == STATUS_OK)
+        visitor_passed(s->visitor);
+    if (status != STATUS_UNAUTHORIZED)
+        return status;
+    r->metrics.tokens_refused++;
+    log_failure(s, why);
+    if (s->visitor)
+        visitor_failed(s->visitor, r->now.mono_us);
+    return status;
+}
+
+static enum status verify_field(struct router *r, struct session *s, const struct envelope *e,
+                                struct access **out, struct problem *why)
+{
+    struct json_span token = e->field[FIELD_TOKEN];
+    if (token.escaped) /* base64url and dots: nothing that JSON would escape */
+        return problem_set(why, STATUS_UNAUTHORIZED, 0, "token", "`token` is not a JWT");
+    return verify(r, s, text_of(token.p, token.len), out, why);
+}
+
+void admission_open(struct router *r, struct session *s, struct text token)
+{
+    struct problem why = {0};
+    struct access *access = NULL;
+    struct text none = text_of_str("");
+    if (!r->o.keys || text_end(&token))
+        return;
+    enum status status = verify(r, s, token, &access, &why);
+    if (status == STATUS_OK) {
+        s->token_of_socket = true;
+        take_access(r, s, access);
+        return;
+    }
+    r->metrics.refused[FROM_WS][status]++;
+    router_send_error(r, s, &why, none, none);
+    r->socket_ops.close(s->socket, status == STATUS_UNAUTHORIZED ? 4401 : 1013,
+                        status_word(status));
+}
+
+static enum status forbid(struct problem *why, const char *text)
+{
+    return problem_set(why, STATUS_FORBIDDEN, 0, "token", "%s", text);
+}
+
+/* peer: empty when we are to make one up. */
+static enum status check_place(const struct access *a, struct text room, struct text peer,
+                               struct problem *why)
+{
+    if (!access_room(a, room))
+        return forbid(why, "the token does not allow this room: its claim `rooms` must name it");
+    if (!text_end(&peer) && !access_peer(a, peer))
+        return forbid(why, "the token does not allow this peer name: it is not its claim `sub`");
+    return STATUS_OK;
+}
+
+enum status admission_join(struct router *r, struct session *s, const struct envelope *e,
+                           struct text *peer, struct problem *why)
+{
+    bool brings = envelope_has(e, FIELD_TOKEN) && !s->token_of_socket;
+    struct access *access = NULL;
+    enum status status;
+    if (!r->o.keys)
+        return STATUS_OK;
+    if (!brings && !s->access)
+        return problem_set(why, STATUS_UNAUTHORIZED, 0, "token",
+                           "a token is needed: as the field `token`, in `?token=` or as"
+                           " `Authorization: Bearer`");
+    if (brings) {
+        status = verify_field(r, s, e, &access, why);
+        if (status != STATUS_OK)
+            return status;
+        take_access(r, s, access);
+    }
+    if (s->expires_us <= r->now.mono_us)
+        return problem_set(why, STATUS_UNAUTHORIZED, 0, "token", "the token has expired");
+    if (text_end(peer))
+        *peer = access_subject(s->access);
+    return check_place(s->access, envelope_text(e, FIELD_ROOM), *peer, why);
+}
+
+enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,
+                              struct problem *why)
+{
+    struct access *access = NULL;
+    if (!r->o.keys)
+        return STATUS_OK;
+    enum status status = verify_field(r, s, e, &access, why);
+    if (status != STATUS_OK)
+        return status;
+    status = check_place(access, room_name(s->peer->room), peer_name(s->peer), why);
+    if (status != STATUS_OK) {
+        access_destroy(access);
+        return status;
+    }
+    take_access(r, s, access);
+    return STATUS_OK;
+}
+
+enum status admission_sends(const struct session *s, enum msg_type type, struct problem *why)
+{
+    if (!s->access || access_sends(s->access, type))
+        return STATUS_OK;
+    return problem_set(why, STATUS_FORBIDDEN, 0, "token",
+                       "the token does not allow `%s`: its claim `can` leaves it out",
+                       msg_type_name(type));
+}
+
+enum status admission_rate(struct router *r, struct session *s, size_t len, struct problem *why)
+{
+    int64_t retry_ms = 0;
+    if (rate_take(&s->messages, &r->o.messages, 1, r->now.mono_us, &retry_ms) &&
+        rate_take(&s->bytes, &r->o.bytes, (int64_t)len, r->now.mono_us, &retry_ms)) {
+        if (s->strikes)
+            s->strikes--;
+        return STATUS_OK;
+    }
+    problem_set(why, STATUS_RATE_LIMITED, 0, "rate",
+                "too many messages at once: send this one again later");
+    why->retry_ms = retry_ms;
+    if (++s->strikes == STRIKES_MAX) {
+        char address[VISITOR_TEXT_MAX];
+        r->metrics.rate_closed++;
+        log_line(LOG_WARN, "too-fast", LOG_S("address", visitor_format(s->visitor, address)),
+                 LOG_END);
+        r->socket_ops.close(s->socket, 1008, "too many messages, again and again");
+    }
+    return STATUS_RATE_LIMITED;
+}
+
+bool admission_owns(const struct session *s, struct text peer)
+{
+    return s->access && text_same(access_subject(s->access), peer);
+}
+
+int64_t admission_seconds_left(const struct router *r, const struct session *s)
+{
+    if (!s->access)
+        return -1;
+    int64_t left_us = s->expires_us - r->now.mono_us;
+    return left_us > 0 ? left_us / 1000000 : 0;
+}
+
+void admission_tick(struct router *r)
+{
+    struct link *l;
+    struct problem why;
+    struct text none = text_of_str("");
+    while ((l = list_first(&r->expiring))) {
+        struct session *s = LIST_ITEM(l, struct session, expiring);
+        if (s->expires_us > r->now.mono_us)
+            return;
+        list_remove(l);
+        r->metrics.tokens_expired++;
+        membership_leave(r, s, "expired", none);
+        problem_set(&why, STATUS_UNAUTHORIZED, 0, "token",
+                    "the token has expired: come back with a new one");
+        router_send_error(r, s, &why, none, none);
+        r->socket_ops.close(s->socket, 4401, "the token has expired");
+    }
+}
