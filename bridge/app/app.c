@@ -1,5 +1,7 @@
 #include "app/app.h"
 
+#include "app/ice_rules.h"
+#include "app/keys.h"
 #include "app/parts.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,6 +20,9 @@
 #define STORE_US      INT64_C(800000)
 #define DRAIN_CHECK_S 0.01
 #define TICK_S        0.25
+
+/* How far our clock may be behind that of whoever makes the tokens. */
+#define NBF_LEEWAY_MS 10000
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -157,12 +162,17 @@ static enum status start_router(struct parts *p)
         .bridge = p->bridge_id,
         .run = p->run,
         .version = SIGBRIDGE_VERSION,
-        .ice_servers = buf_cstr(&p->ice_servers),
+        .keys = p->keys,
+        .token_rules = {c->jwt.issuer, c->jwt.audience, NBF_LEEWAY_MS},
+        .ice_policies = p->ice_policies,
         .watch_all = !c->presence.rooms_only,
         .presence_expiry_s = c->presence.expiry_s,
         .join_timeout_us = (int64_t)c->limits.join_timeout_s * 1000000,
         .message_max = c->limits.message_bytes,
         .room_peers_max = c->limits.room_peers,
+        .rooms_max = c->limits.rooms,
+        .messages = {c->limits.messages_per_second, c->limits.messages_burst},
+        .bytes = {c->limits.bytes_per_second, c->limits.bytes_burst},
     };
     put_will(p, &o);
     p->router_made = true;
@@ -255,10 +265,26 @@ static void name_parts(struct parts *p)
     snprintf(p->client_id, sizeof p->client_id, "%s-%s", p->bridge_id, p->run);
 }
 
+static void say_doubts(const struct config *c)
+{
+    if (c->dev)
+        log_line(LOG_WARN, "development-mode",
+                 LOG_S("why", c->jwt_keys.count ? "devices need no password"
+                                                : "nobody needs a token or a password"),
+                 LOG_S("remedy", "leave out --dev where others can reach it"), LOG_END);
+    for (size_t i = 0; i < c->warnings.count; i++)
+        log_line(LOG_WARN, "config-warning", LOG_S("text", c->warnings.items[i]), LOG_END);
+}
+
 static enum status start(struct parts *p, struct problem *why)
 {
     name_parts(p);
-    enum status s = start_store(p, why);
+    say_doubts(p->config);
+    enum status s = keys_load(p->config, &p->keys, why);
+    if (s == STATUS_OK)
+        s = ice_rules_load(p->config, &p->ice_policies, why);
+    if (s == STATUS_OK)
+        s = start_store(p, why);
     if (s == STATUS_OK)
         s = start_broker(p, why);
     if (s == STATUS_OK)
@@ -284,7 +310,8 @@ static void stop(struct parts *p)
     embedded_broker_stop(p->broker);
     if (p->store)
         store_close(p->store, clock_mono_us() + STORE_US);
-    buf_release(&p->ice_servers);
+    token_keys_destroy(p->keys);
+    ice_policies_destroy(p->ice_policies);
 }
 
 int app_run(const struct config *c)
@@ -294,11 +321,7 @@ int app_run(const struct config *c)
     p = (struct parts){.config = c, .started_ms = clock_wall_ms()};
     log_setup((enum log_level)c->log_level, c->log_json);
     signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < c->warnings.count; i++)
-        log_line(LOG_WARN, "config-warning", LOG_S("text", c->warnings.items[i]), LOG_END);
     raise_descriptor_limit(c);
-    buf_init(&p.ice_servers, 256 * 1024);
-    ice_servers_put(&p.ice_servers, c);
     p.loop = ev_default_loop(EVFLAG_AUTO);
     enum status s = start(&p, &why);
     if (s == STATUS_OK)

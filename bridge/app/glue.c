@@ -46,7 +46,7 @@ struct mqtt_link_events glue_link_events(struct parts *p)
 static void *on_opened(void *arg, struct ws_socket *socket)
 {
     struct parts *p = arg;
-    return router_open(&p->router, socket, parts_now());
+    return router_open(&p->router, socket, NULL, text_of_str(""), parts_now());
 }
 
 static void on_socket_message(void *arg, void *session, const char *bytes, size_t len)
@@ -90,12 +90,20 @@ static void on_record(void *store, const struct record *r)
     (void)store_push(store, &e); /* the store counts what it cannot take */
 }
 
+static void put_ice_servers(void *ice, struct buf *b, struct text peer, int64_t now_ms)
+{
+    const struct parts *p = ice;
+    ice_servers_put(b, p->config, peer, now_ms);
+}
+
 void glue_router(struct parts *p)
 {
     struct router *r = &p->router;
     r->socket_ops = (struct socket_ops){ws_socket_send, ws_socket_close};
     r->bus_ops = (struct bus_ops){mqtt_link_publish, mqtt_link_subscribe, mqtt_link_unsubscribe};
     r->recorder_ops = (struct recorder_ops){on_record};
+    r->ice_ops = (struct ice_ops){put_ice_servers};
+    r->ice = p;
     r->bus = p->link;
     r->recorder = p->store;
 }

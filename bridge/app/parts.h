@@ -29,7 +29,8 @@ struct parts {
     int64_t started_ms;
     int64_t drain_deadline_us; /* 0: running */
     bool announced;            /* `ready` was logged */
-    struct buf ice_servers;
+    struct token_keys *keys;           /* NULL: nobody needs a token */
+    struct ice_policies *ice_policies; /* NULL: every candidate passes */
     char bridge_id[NAME_MAX_BYTES + 1];
     char run[7];
     char client_id[NAME_MAX_BYTES + 9];
@@ -48,7 +49,8 @@ struct ws_server_events glue_server_events(struct parts *p);
 /* pages.c: the answer to GET `path`, as ws_server_events.page wants it. arg: struct parts. */
 int pages_answer(void *arg, const char *path, struct buf *body, const char **type);
 
-/* ice_servers.c: the configured servers as a JSON array. */
-void ice_servers_put(struct buf *b, const struct config *c);
+/* ice_servers.c: the configured servers as a JSON array, with credentials for `peer` where the
+ * server takes such as end. */
+void ice_servers_put(struct buf *b, const struct config *c, struct text peer, int64_t now_ms);
 
 #endif
