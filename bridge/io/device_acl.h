@@ -28,7 +28,7 @@
 #include <stddef.h>
 
 enum {
-    DEVICES_MAX = 20000,       /* of one file */
+    DEVICES_MAX = 10000,       /* of one file */
     DEVICE_ROOMS_MAX = 64,     /* of one device */
     DEVICE_FILE_MAX = 64 << 20 /* bytes */
 };
