@@ -293,10 +293,11 @@ struct config *config_load(const struct config_input *in, struct complaints *wro
         read_flags(&l, in, false);
         compute_defaults(&l, in);
         decide_tls(l.c);
+        if (!in->aside)
+            read_secrets(&l);
         check_together(&l);
         if (!in->aside) {
             trust_check(l.c, wrong);
-            read_secrets(&l);
             if (!trust_warn(l.c))
                 complain(wrong, NULL, "out of memory");
         }

@@ -188,6 +188,11 @@ void config_show_effective(const struct config *c, struct buf *out)
 {
     char text[VALUE_TEXT_MAX];
     const struct option *before = NULL;
+    for (size_t i = 0; i < c->warnings.count; i++) {
+        buf_str(out, "# warning: ");
+        buf_str(out, c->warnings.items[i]);
+        buf_char(out, '\n');
+    }
     for (const struct option *o = options.options; o < options.options + options.count; o++) {
         if (!(o->traits & OPTION_IN_FILE))
             continue;
@@ -258,6 +263,11 @@ static void put_comment(struct buf *out, const struct option *o, const char *ind
         buf_str(&text, o->type == OPTION_WORD ? " One of " : " ");
         put_range(&text, o);
         buf_char(&text, '.');
+    }
+    if (option_is_many(o) && (o->traits & OPTION_IN_ENV)) {
+        buf_str(&text, " One, or ");
+        put_range(&text, o);
+        buf_str(&text, ": [\"...\", \"...\"].");
     }
     if (o->computed) {
         buf_str(&text, " Default: ");
@@ -382,6 +392,11 @@ void config_show_reference(struct buf *out)
                  "variables over the file, the file over the defaults. An empty variable counts as "
                  "unset. In the file, a dot in a key stands for a group: `limits.message` is "
                  "`limits: { message = 262144; };`.\n\n"
+                 "Where several values are possible (up to a number, says the range), a flag is "
+                 "given once for each, a variable holds them with spaces between, and the file one "
+                 "or an array: `[\"a\", \"b\"]`. Whoever wins replaces all of them. A flag that "
+                 "is `false` by default takes no value; its variable and its key are `true` or "
+                 "`false`.\n\n"
                  "| key in the file | flag | variable | default | range | meaning |\n"
                  "| --- | --- | --- | --- | --- | --- |\n");
     for (const struct option *o = options.options; o < options.options + options.count; o++) {

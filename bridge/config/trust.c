@@ -151,10 +151,12 @@ bool trust_warn(struct config *c)
     for (size_t i = 0; i < c->jwt_keys.count; i++)
         if (strcmp(c->jwt_keys.items[i].alg, "HS256") == 0) /* the others are public */
             done = done && warn_open(c, "jwt_key", c->jwt_keys.items[i].file);
-    for (size_t i = 0; i < c->ice_servers.count; i++)
-        done =
-            done &&
-            warn_open(c, "ice_servers.credential_file", c->ice_servers.items[i].credential_file) &&
-            warn_open(c, "ice_servers.secret_file", c->ice_servers.items[i].secret_file);
+    for (size_t i = 0; i < c->ice_servers.count; i++) {
+        const struct ice_server *s = &c->ice_servers.items[i];
+        bool inside = s->credential && !s->credential_file;
+        done = done && warn_open(c, "ice_servers.credential", inside ? c->ask.config : NULL) &&
+               warn_open(c, "ice_servers.credential_file", s->credential_file) &&
+               warn_open(c, "ice_servers.secret_file", s->secret_file);
+    }
     return done;
 }

@@ -63,7 +63,7 @@ for (const { name, args, env, ...wanted } of calls)
 test("--check-config prints what is in force, and that is a file", async () => {
     const dir = tempDir();
     const file = join(dir, "a.conf");
-    writeFileSync(file, 'dev = true; listen = "[::1]:0";\nweb = "none";\nlimits: { sessions = 7; };\nice_servers = ( { urls = "turn:t.example.org"; username = "u"; credential = "hunter2"; } );\n');
+    writeFileSync(file, 'dev = true; listen = "[::1]:0";\nweb = "none";\nlimits: { sessions = 7; };\nice_servers = ( { urls = "turn:t.example.org"; username = "u"; credential = "hunter2"; } );\n', { mode: 0o600 });
     const first = await sigbridge(["-c", file, "--data", join(dir, "data"), "--check-config"], { env: { SIGBRIDGE_PING_INTERVAL: "5" } });
     assert.equal(first.stderr, "");
     assert.equal(first.code, 0);
@@ -73,7 +73,7 @@ test("--check-config prints what is in force, and that is a file", async () => {
     assert.ok(!first.stdout.includes("hunter2"));
 
     const again = join(dir, "b.conf");
-    writeFileSync(again, first.stdout.replace("# credential is set, and not shown here", 'credential = "hunter2";'));
+    writeFileSync(again, first.stdout.replace("# credential is set, and not shown here", 'credential = "hunter2";'), { mode: 0o600 });
     const second = await sigbridge(["-c", again, "--check-config"]);
     assert.equal(second.stderr, "");
     const plain = (text) => text.replace(/(;|\)) # .*$/gm, "$1");

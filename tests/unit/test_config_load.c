@@ -46,6 +46,26 @@ static void test_defaults(void **state)
     assert_int_equal(c->ping.timeout_s, 10);
     assert_int_equal(c->mqtt.keepalive_s, 10);
     assert_int_equal(c->ice_servers.count, 0);
+    assert_int_equal(c->listen.count, 1);
+    assert_false(c->listen.items[0].tls);
+    assert_true(c->dev); /* as the tests start it */
+    assert_false(c->dev_exposed);
+    assert_int_equal(c->jwt_keys.count, 0);
+    assert_int_equal(c->origins.count, 0);
+    assert_int_equal(c->trusted_proxies.count, 0);
+    assert_int_equal(c->ice_policies.count, 0);
+    assert_int_equal(c->warnings.count, 0);
+    assert_null(c->jwt.issuer);
+    assert_null(c->jwt.audience);
+    assert_null(c->tls.cert);
+    assert_null(c->tls.key);
+    assert_int_equal(c->limits.address_sessions, 256);
+    assert_int_equal(c->limits.rooms, 10000);
+    assert_int_equal(c->limits.messages_per_second, 100);
+    assert_int_equal(c->limits.messages_burst, 400);
+    assert_int_equal(c->limits.bytes_per_second, 262144);
+    assert_int_equal(c->limits.bytes_burst, 2097152);
+    assert_int_equal(c->limits.auth_failures, 10);
     config_free(c);
 }
 
@@ -89,7 +109,7 @@ static void test_precedence(void **state)
 static void test_file_sets_everything(void **state)
 {
     static const char text[] = "/* all */ listen = \"[::1]:0\"; # one\n"
-                               "mqtt_listen = \"0.0.0.0:1884\"; // two\n"
+                               "dev_exposed = true; mqtt_listen = \"0.0.0.0:1884\"; // two\n"
                                "broker = \"mqtts://broker.example.org\"\n"
                                "data = \"state\"; bridge_id = \"b-1\"; web = \"none\";\n"
                                "log_level = \"debug\"; log_format = \"json\";\n"
@@ -121,7 +141,9 @@ static void test_file_sets_everything(void **state)
     assert_int_equal(c->ping.interval_s, 5);
     assert_string_equal(c->mqtt.username, "bridge");
     assert_int_equal(c->mqtt.keepalive_s, 20);
+    assert_true(c->dev_exposed);
     assert_int_equal(c->ice_servers.count, 2);
+    assert_int_equal(c->ice_servers.items[0].ttl_s, 3600);
     assert_string_equal(c->ice_servers.items[0].urls.items[0], "stun:a.example.org");
     assert_null(c->ice_servers.items[0].username);
     assert_int_equal(c->ice_servers.items[1].urls.count, 2);
@@ -186,7 +208,8 @@ static void test_data_places(void **state)
     snprintf(expected, sizeof expected, "%s/.local/state/sigbridge", config_dir);
     assert_string_equal(c->data, expected);
     config_free(c);
-    struct config_input in = {.argc = 0};
+    static const char *const dev[] = {"--dev"};
+    struct config_input in = {.argc = 1, .argv = dev};
     struct complaints wrong;
     complaints_init(&wrong);
     assert_null(config_load(&in, &wrong));
@@ -267,7 +290,10 @@ static void test_table_is_sound(void **state)
         print_message("%s\n", o->name);
         assert_non_null(o->help);
         assert_in_range(strlen(o->name), 1, OPTION_NAME_MAX - 16);
-        assert_true((o->traits & OPTION_IN_FLAGS) == 0 || o->type == OPTION_ASK || o->value);
+        assert_true((o->traits & OPTION_IN_FLAGS) == 0 || o->type == OPTION_ASK ||
+                    o->type == OPTION_SWITCH || o->value);
+        assert_true(!option_is_many(o) || o->max > 0);
+        assert_true((o->type == OPTION_ENTRIES) == (o->form != NULL));
         assert_true((o->traits & OPTION_IN_FILE) == 0 || o->type == OPTION_LIST || o->fallback ||
                     o->example);
         assert_true(o->type != OPTION_NUMBER ||

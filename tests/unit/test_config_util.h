@@ -5,11 +5,13 @@
 
 #include "config/config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { CONFIG_TEXT_MAX = 8192 };
 
 extern char config_dir[64], config_path[96]; /* the directory, and the file in it */
+extern bool config_without_dev; /* while this is set, what is loaded has no --dev added to it */
 
 /* Group set-up and tear-down. */
 int config_make_directory(void **state);
@@ -28,7 +30,8 @@ struct config_mistake {
     const char *env;
     const char *flag[3];
     const char *says; /* all of it, without the "sigbridge: " of each line and the last line end;
-                         @ stands for the file's path */
+                         @ at the beginning of a line
+                         stands for the file's path */
 };
 
 /* Loads each row, which must fail with just these words. */
