@@ -3,8 +3,11 @@
  * never is part of that. */
 #include "config/endpoint.h"
 #include "config/file.h"
+#include "config/forms.h"
+#include "config/network.h"
 #include "config/show.h"
 #include "config/value.h"
+#include "config/web_origin.h"
 #include "config/when.h"
 
 #include <stdint.h>
@@ -28,7 +31,8 @@ static struct config *defaults(void)
 {
     static char home[] = "HOME=/nonexistent";
     char *envp[] = {home, NULL};
-    struct config_input in = {.envp = envp, .lookup = "/nonexistent"};
+    static const char *const flags[] = {"--dev"};
+    struct config_input in = {.argc = 1, .argv = flags, .envp = envp, .lookup = "/nonexistent"};
     struct complaints wrong;
     complaints_init(&wrong);
     struct config *c = config_load(&in, &wrong);
@@ -110,6 +114,49 @@ static void check_broker(const char *text)
     }
 }
 
+/* What is written comes back as it was shown. */
+static void check_form(const struct option_form *form, const char *text)
+{
+    struct buf first, second;
+    void *a = calloc(1, form->item_size), *b = calloc(1, form->item_size);
+    const char *why = NULL;
+    must(a && b);
+    buf_init(&first, SHOW_MAX_BYTES);
+    buf_init(&second, SHOW_MAX_BYTES);
+    if (form->parse(text, "/base", a, &why)) {
+        form->format(a, &first);
+        must(form->parse(buf_cstr(&first), "/elsewhere", b, &why));
+        form->format(b, &second);
+        must(buf_ok(&second) && strcmp(buf_cstr(&first), buf_cstr(&second)) == 0);
+        if (form->release) {
+            form->release(a);
+            form->release(b);
+        }
+    } else {
+        must(why);
+    }
+    free(a);
+    free(b);
+    buf_release(&first);
+    buf_release(&second);
+}
+
+static void check_words(const char *text)
+{
+    struct network n;
+    const char *why = NULL;
+    if (network_parse(text, &n, &why))
+        must(n.bits <= 128 && network_holds(&n, n.ip));
+    else
+        must(why);
+    why = NULL;
+    must(web_origin_ok(text, &why) || why);
+    why = NULL;
+    must(room_pattern_ok(text, &why) || why);
+    check_form(&form_listen, text);
+    check_form(&form_jwt_key, text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *why = NULL;
@@ -136,6 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 4:
         if (when_parse(text, INT64_C(1795253400000), &ms))
             must(ms >= 0);
+        break;
+    case 5:
+        check_words(text);
         break;
     default:
         check_file(text, size - 1);

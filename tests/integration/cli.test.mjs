@@ -1,7 +1,7 @@
 /* The program from the command line: help, options and their mistakes, `check` over tables, vectors
  * and the corpus, `presence` beside a running bridge. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { clientMessagesFor, expectation, loadCorpus, payloadBytes } from "./corpus.mjs";
@@ -36,7 +36,7 @@ const calls = [
     { name: "help of presence", args: ["presence", "--help"], code: 0, stdout: /^sigbridge presence: [^]*--since TIME/ },
     { name: "help with the example file", args: ["help", "file"], code: 0, stdout: example },
     { name: "help with the reference", args: ["help", "options"], code: 0, stdout: reference },
-    { name: "help about nothing known", args: ["help", "me"], code: 2, stderr: "sigbridge: help knows only: file, options, run, presence, check\n" },
+    { name: "help about nothing known", args: ["help", "me"], code: 2, stderr: /^sigbridge: help knows only: file, options, run, presence, check\b.*\n$/ },
     { name: "version", args: ["--version"], code: 0, stdout: /^sigbridge \d+\.\d+\.\d+\n$/ },
     { name: "version wins over a bad variable", args: ["--version"], env: { SIGBRIDGE_LISTEN: "x" }, code: 0, stdout: /^sigbridge / },
     { name: "unknown command", args: ["presense"], code: 2, stderr: 'sigbridge: unknown command "presense": did you mean presence?\n' },
@@ -46,6 +46,11 @@ const calls = [
     { name: "bad variable", args: ["run"], env: { SIGBRIDGE_PREFIX: "a/#" }, code: 2, stderr: /^sigbridge: SIGBRIDGE_PREFIX: "a\/#" holds a wildcard/ },
     { name: "no such file", args: ["-c", "/nowhere/x.conf"], code: 2, stderr: "sigbridge: /nowhere/x.conf: cannot be read: No such file or directory\n" },
     { name: "a directory as the file", args: ["-c", "/"], code: 2, stderr: "sigbridge: /: cannot be read: Is a directory\n" },
+    { name: "neither keys nor development mode", args: ["run"], code: 2, stderr: "sigbridge: no key is set that tokens may be signed with, so nobody could join: add --jwt-key ALG:FILE, or --dev for development on this machine\n" },
+    { name: "development mode for all the world", args: ["--dev", "--listen", "0.0.0.0:0"], code: 2, stderr: /^sigbridge: --listen: 0\.0\.0\.0:0 can be reached from other machines, .* or add --dev-exposed\n$/ },
+    { name: "the same for devices", args: ["--dev", "--mqtt-listen", "[::]:0"], code: 2, stderr: /^sigbridge: --mqtt-listen: \[::\]:0 can be reached from other machines, .* or add --dev-exposed\n$/ },
+    { name: "https without a certificate", args: ["--dev", "--listen", "https://127.0.0.1:0"], code: 2, stderr: /^sigbridge: --listen: https:\/\/127\.0\.0\.1:0 needs a certificate: set tls_cert and tls_key/ },
+    { name: "a way around the broker's certificate", args: ["--dev", "--mqtt-insecure"], code: 2, stderr: 'sigbridge: unknown option "mqtt-insecure": see --help\n' },
     { name: "data directory that cannot be", args: ["--dev", "--data", "/dev/null/x"], code: 1, stderr: "sigbridge: cannot make the data directory /dev/null/x: Not a directory; name another with --data\n" },
     { name: "nothing to check", args: ["check"], code: 2, stderr: "sigbridge: check needs --kind offer, answer, candidate, message or presence\n" },
     { name: "check without a file", args: ["check", "--kind", "offer"], code: 2, stderr: "sigbridge: check needs a FILE, or - for standard input\n" },
@@ -78,6 +83,27 @@ test("--check-config prints what is in force, and that is a file", async () => {
     assert.equal(second.stderr, "");
     const plain = (text) => text.replace(/(;|\)) # .*$/gm, "$1");
     assert.equal(plain(second.stdout), plain(first.stdout));
+});
+
+test("a secret that every user may read: a warning in the log and in what is shown, and never the secret", async () => {
+    const dir = tempDir();
+    const secret = join(dir, "turn-secret");
+    const config = `ice_servers = ( { urls = "turn:t.example.org"; secret_file = "${secret}"; } );\n`;
+    const file = join(dir, "a.conf");
+    writeFileSync(file, config);
+    writeFileSync(secret, "hunter2hunter2hunter2\n");
+    chmodSync(secret, 0o644);
+    const sentence = `${secret} (ice_servers.secret_file) is open to every user of this machine: chmod o-rwx it`;
+    const shown = await sigbridge(["--dev", "-c", file, "--check-config"]);
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.ok(shown.stdout.startsWith(`# warning: ${sentence}\n`), shown.stdout);
+    const bridge = await startBridge({ config, args: ["--log-level", "debug"] });
+    assert.ok(bridge.logs.some((line) => line.includes(" config-warning ") && line.includes(sentence)), bridge.tail());
+    await bridge.stop();
+    assert.ok(!(shown.stdout + bridge.logs.join("\n")).includes("hunter2"));
+
+    chmodSync(secret, 0o640);
+    assert.doesNotMatch((await sigbridge(["--dev", "-c", file, "--check-config"])).stdout, /warning/);
 });
 
 test("every mistake is said at once", async () => {
