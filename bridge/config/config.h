@@ -61,7 +61,7 @@ struct ice_rule {
     struct strings types;      /* host srflx prflx relay */
     struct strings transports; /* udp tcp */
     struct strings addresses;  /* public private loopback link-local mdns name */
-    struct strings networks;   /* ADDR/BITS that pass whatever their class; see network.h */
+    struct strings networks;   /* ADDR/BITS that pass whatever their class; see proto/network.h */
     bool relay_only;           /* short for types = ["relay"] */
     bool sealed;               /* let end-to-end sealed messages pass, which nobody can look into */
 };
@@ -106,7 +106,7 @@ struct config {
         char *cert, *key; /* PEM files; both, or NULL. There when a listener has TLS */
     } tls;
     struct strings origins;         /* "https://app.example.org" or "*"; none: the Host's own */
-    struct strings trusted_proxies; /* ADDR or ADDR/BITS; see network.h */
+    struct strings trusted_proxies; /* ADDR or ADDR/BITS; see proto/network.h */
 
     struct broker broker;        /* a unix path is absolute here */
     struct endpoint mqtt_listen; /* the embedded broker's listener for devices */

@@ -1,7 +1,7 @@
 #include "config/option.h"
 
 #include "config/forms.h"
-#include "config/network.h"
+#include "proto/network.h"
 #include "config/value.h"
 #include "config/web_origin.h"
 

@@ -3,8 +3,8 @@
  *
  * Strict: the address is numeric and without a zone, and the bits past /BITS are zero, since one
  * of them set is more often a mistake than a way of writing. Threads: pure functions. */
-#ifndef SIGBRIDGE_CONFIG_NETWORK_H
-#define SIGBRIDGE_CONFIG_NETWORK_H
+#ifndef SIGBRIDGE_PROTO_NETWORK_H
+#define SIGBRIDGE_PROTO_NETWORK_H
 
 #include <stdbool.h>
 #include <stdint.h>

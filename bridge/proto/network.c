@@ -1,4 +1,4 @@
-#include "config/network.h"
+#include "proto/network.h"
 
 #include "base/text.h"
 #include "proto/address.h"
