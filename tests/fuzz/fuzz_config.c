@@ -4,11 +4,11 @@
 #include "config/endpoint.h"
 #include "config/file.h"
 #include "config/forms.h"
-#include "config/network.h"
 #include "config/show.h"
 #include "config/value.h"
 #include "config/web_origin.h"
 #include "config/when.h"
+#include "proto/network.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "config/forms.h"
 
 #include "base/buf.h"
-#include "config/network.h"
 #include "config/web_origin.h"
+#include "proto/network.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
