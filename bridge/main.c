@@ -4,6 +4,7 @@
 #include "app/cmd_check.h"
 #include "app/cmd_device.h"
 #include "app/cmd_presence.h"
+#include "app/cmd_token.h"
 #include "config/args.h"
 #include "config/config.h"
 #include "config/data_dir.h"
@@ -31,6 +32,7 @@ static const struct command commands[] = {
     {"presence", cmd_presence, "what the database holds: who is present, and history"},
     {"check", cmd_check, "check payloads: offers, answers, candidates, messages"},
     {"device", cmd_device, "who may log in at the broker: add, remove, rotate, list"},
+    {"token", cmd_token, "make a token for trying out, or the secret that signs it"},
     {"help", command_help,
      "this text; `help file`: a commented configuration file; `help options`: "
      "all options with their ranges"},
@@ -50,7 +52,7 @@ static int print_usage(void)
     buf_init(&b, SHOW_MAX_BYTES);
     buf_str(&b, "sigbridge: WebRTC signaling between browsers on WebSocket and devices on MQTT\n\n"
                 "usage: sigbridge [run] [options]\n"
-                "       sigbridge presence|check|device [--help] ...\n"
+                "       sigbridge presence|check|device|token [--help] ...\n"
                 "       sigbridge help [file|options]\n\n"
                 "commands:\n");
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -80,11 +82,14 @@ static int command_help(int argc, char **argv)
         return cmd_check(1, &flag);
     else if (argc == 1 && strcmp(argv[0], "device") == 0)
         return cmd_device(1, &flag);
+    else if (argc == 1 && strcmp(argv[0], "token") == 0)
+        return cmd_token(1, &flag);
     else if (argc == 0 || (argc == 1 && strcmp(argv[0], "run") == 0))
         return print_usage();
     if (b.len > 0)
         return print(&b);
-    fputs("sigbridge: help knows only: file, options, run, presence, check, device\n", stderr);
+    fputs("sigbridge: help knows only: file, options, run, presence, check, device, token\n",
+          stderr);
     return EXIT_USAGE;
 }
 
