@@ -3,29 +3,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LIST(name, ...) static const char *const name[] = {__VA_ARGS__}
-#define OF(name)        name, sizeof name / sizeof *name
+#define LIST(list, name) .list##s = name, .list##_count = sizeof name / sizeof *name
 
-LIST(outside, "srflx", "relay");
-LIST(host, "host");
-LIST(udp, "udp");
-LIST(tcp, "tcp");
-LIST(public_only, "public");
-LIST(inside, "private", "link-local", "mdns");
-LIST(names, "mdns", "name", "loopback");
-LIST(yard, "192.168.0.0/16", "fd00::/8", "203.0.113.45");
+static const char *const outside[] = {"srflx", "relay"};
+static const char *const host[] = {"host"};
+static const char *const udp[] = {"udp"};
+static const char *const tcp[] = {"tcp"};
+static const char *const public_only[] = {"public"};
+static const char *const inside[] = {"private", "link-local", "mdns"};
+static const char *const names[] = {"mdns", "name", "loopback"};
+static const char *const yard[] = {"192.168.0.0/16", "fd00::/8", "203.0.113.45"};
 
 struct ice_policies *ice_rules_policies(void)
 {
     const struct ice_policy_source rows[ICE_RULES_POLICIES] = {
-        {"p0", NULL, 0, NULL, 0, NULL, 0, NULL, 0, .relay_only = true},
-        {"p1", OF(outside), NULL, 0, NULL, 0, NULL, 0},
-        {"p2", NULL, 0, OF(udp), NULL, 0, NULL, 0},
-        {"p3", NULL, 0, NULL, 0, OF(public_only), NULL, 0},
-        {"p4", NULL, 0, OF(udp), OF(inside), NULL, 0},
-        {"p5", NULL, 0, NULL, 0, OF(names), OF(yard)},
-        {"p6", OF(host), OF(tcp), NULL, 0, OF(yard)},
-        {"p7", NULL, 0, NULL, 0, NULL, 0, NULL, 0},
+        {.rooms = "p0", .relay_only = true},
+        {.rooms = "p1", LIST(type, outside)},
+        {.rooms = "p2", LIST(transport, udp)},
+        {.rooms = "p3", .addresses = public_only, .address_count = 1},
+        {.rooms = "p4", LIST(transport, udp), .addresses = inside, .address_count = 3},
+        {.rooms = "p5", .addresses = names, .address_count = 3, LIST(network, yard)},
+        {.rooms = "p6", LIST(type, host), LIST(transport, tcp), LIST(network, yard)},
+        {.rooms = "p7"},
     };
     struct ice_policies *all;
     struct problem why;
