@@ -9,3 +9,7 @@ target_include_directories(test_ice_filter_corpus PRIVATE ${PROJECT_SOURCE_DIR}/
 target_compile_definitions(test_ice_filter_corpus PRIVATE
   CORPUS_PACK="${PROJECT_SOURCE_DIR}/tests/data/corpus.jsonl.gz"
   CORPUS_DIRECTORY="${PROJECT_SOURCE_DIR}/../shared/corpus")
+
+sigbridge_unit(budget sigbridge_policy PkgConfig::CJSON PkgConfig::ZLIB)
+target_compile_definitions(test_budget PRIVATE
+  CORPUS_PACK="${PROJECT_SOURCE_DIR}/tests/data/corpus.jsonl.gz")
