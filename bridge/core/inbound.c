@@ -1,6 +1,5 @@
 #include "core/inbound.h"
 
-#include "base/log.h"
 #include "core/roster.h"
 #include "proto/message.h"
 
@@ -15,13 +14,11 @@ void inbound_refuse(struct router *r, struct text room, struct text to, const st
                     struct text id)
 {
     int64_t retry_ms;
+    router_log_refused(r, "mqtt", room, to, p);
     if (!rate_take(&r->error_replies, &inbound_error_replies, 1, r->now.mono_us, &retry_ms)) {
         r->metrics.dropped[DROP_ERROR_REPLIES]++;
         return;
     }
-    log_line(LOG_INFO, "refused", LOG_S("from", "mqtt"), LOG_T("room", room.p, text_len(&room)),
-             LOG_T("peer", to.p, text_len(&to)), LOG_S("error", status_name(p->status)),
-             LOG_S("why", p->text), LOG_END);
     buf_clear(&r->topic);
     topic_inbox(&r->topic, r->o.prefix, room, to, text_of_str(NAME_BRIDGE));
     buf_clear(&r->out);

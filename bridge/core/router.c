@@ -38,6 +38,7 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     list_init(&r->stale);
     list_init(&r->watch.waiting);
     rate_init(&r->error_replies, &inbound_error_replies, now.mono_us);
+    log_budget_init(&r->refusals, now.mono_us);
     buf_init(&r->out, OUT_MAX);
     transit_init(&r->transit);
     buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);
@@ -132,6 +133,17 @@ void router_send_error(struct router *r, struct session *s, const struct problem
     router_send(r, s);
 }
 
+void router_log_refused(struct router *r, const char *from, struct text room, struct text peer,
+                        const struct problem *p)
+{
+    uint64_t unsaid = 0;
+    enum log_level level =
+        log_budget_take(&r->refusals, r->now.mono_us, &unsaid) ? LOG_INFO : LOG_DEBUG;
+    log_line(level, "refused", LOG_S("from", from), LOG_T("room", room.p, text_len(&room)),
+             LOG_T("peer", peer.p, text_len(&peer)), LOG_S("error", status_name(p->status)),
+             LOG_S("why", p->text), LOG_I("unsaid", unsaid), LOG_END);
+}
+
 void router_refuse(struct router *r, struct session *s, const struct problem *p,
                    const struct envelope *e)
 {
@@ -139,8 +151,8 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
     int code = status_close_code(p->status);
     r->metrics.refused[FROM_WS][p->status]++;
     router_send_error(r, s, p, envelope_plain(e, FIELD_ID, id), envelope_text(e, FIELD_TO));
-    log_line(LOG_DEBUG, "refused", LOG_S("from", "ws"), LOG_S("error", status_name(p->status)),
-             LOG_S("why", p->text), LOG_END);
+    router_log_refused(r, "ws", s->peer ? room_name(s->peer->room) : text_of_str(""),
+                       s->peer ? peer_name(s->peer) : text_of_str(""), p);
     if (code)
         r->socket_ops.close(s->socket, code, status_word(p->status));
 }

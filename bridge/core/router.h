@@ -18,6 +18,7 @@
 #include "core/session.h"
 #include "core/transit.h"
 #include "policy/ice_filter.h"
+#include "policy/log_budget.h"
 #include "policy/rate.h"
 #include "policy/token.h"
 #include "proto/topic.h"
@@ -83,6 +84,7 @@ struct router {
     int64_t roster_late_us; /* when a missing roster is worth a word; 0: it is not */
     struct link stale;      /* struct stale_filter: to be unsubscribed when the broker is back */
     struct rate error_replies;
+    struct log_budget refusals; /* of messages, said in the log */
 
     struct buf out;   /* a message being written; empty between entries */
     struct buf topic; /* a topic being written */
@@ -133,6 +135,9 @@ void router_send_error(struct router *r, struct session *s, const struct problem
                        struct text to);
 void router_refuse(struct router *r, struct session *s, const struct problem *p,
                    const struct envelope *e);
+/* One line for what was refused; of a flood only some, which say how many were not. */
+void router_log_refused(struct router *r, const char *from, struct text room, struct text peer,
+                        const struct problem *p);
 void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers);
 enum status router_publish(struct router *r, struct text payload, bool retain, uint32_t expiry_s,
                            const char *reason, struct delivery *d); /* to r->topic */
