@@ -107,12 +107,19 @@ export class Raw {
     #enough;
 
     /* Resolves when TCP is connected; a path instead of "address:port" is a Unix socket. */
-    static async connect(address, { localAddress = ATTACKER, timeout } = {}) {
+    static async connect(address, { localAddress = ATTACKER } = {}) {
         const [host, port] = address.split(":");
-        const raw = new Raw(connect(address.startsWith("/") ? { path: address, allowHalfOpen: true }
-            : { host, port: Number(port), localAddress, allowHalfOpen: true }));
-        await deadline(Promise.race([once(raw.socket, "connect"), raw.closed]), `TCP to ${address}`, timeout);
-        return raw;
+        const where = address.startsWith("/") ? { path: address } : { host, port: Number(port), localAddress };
+        return until(async () => {
+            const raw = new Raw(connect({ ...where, allowHalfOpen: true }));
+            try {
+                await once(raw.socket, "connect");
+                return raw;
+            } catch (error) {
+                if (error.code !== "EAGAIN") /* a Unix socket says so when its backlog is full */
+                    throw error;
+            }
+        }, `a connection to ${address}`);
     }
 
     constructor(socket) {
