@@ -202,9 +202,9 @@ static enum status check_times(const struct payload *p, const struct token_rules
 static bool equals(struct json_span v, const char *wanted)
 {
     char plain[COMPARED_MAX];
-    struct text t = {v.p, v.p + v.len};
-    if (v.type != JSON_STRING)
+    if (v.type != JSON_STRING) /* absent: no pointer to add to */
         return false;
+    struct text t = {v.p, v.p + v.len};
     if (v.escaped) { /* as in "https:\/\/issuer.example" */
         size_t len;
         if (!json_decode(v, plain, sizeof plain, &len))
