@@ -179,10 +179,13 @@ const incoming = new Map([
     "joined",
     fields(
       { room: name, peer: name, session: secret, secret, peers: arrayOf(peerObject) },
-      { iceServers: array, resumeWindow: whole, limits: object },
+      { iceServers: array, resumeWindow: whole, limits: object, tokenExpiresIn: whole },
     ),
   ],
-  ["resumed", fields({ room: name, peer: name, secret, peers: arrayOf(peerObject) }, { iceServers: array })],
+  [
+    "resumed",
+    fields({ room: name, peer: name, secret, peers: arrayOf(peerObject) }, { iceServers: array, tokenExpiresIn: whole }),
+  ],
   [
     "presence",
     fields(
@@ -190,7 +193,7 @@ const incoming = new Map([
       { joined: arrayOf(peerObject), updated: arrayOf(peerObject), left: arrayOf(departure), seq: whole },
     ),
   ],
-  ["ack", fields({ id }, { iceServers: array })],
+  ["ack", fields({ id }, { iceServers: array, tokenExpiresIn: whole })],
   ["pong", fields({ time: whole }, { id })],
   ["closing", fields({}, { reason: text, retryAfter: whole })],
   [
