@@ -24,6 +24,9 @@
 /* How far our clock may be behind that of whoever makes the tokens. */
 #define NBF_LEEWAY_MS 10000
 
+/* Connections that are no WebSockets yet, broker, database, files. */
+enum { OTHER_DESCRIPTORS = 512 };
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct parts *p = w->data;
@@ -32,19 +35,42 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     router_tick(&p->router, parts_now());
 }
 
+enum { LISTENERS_TEXT_MAX = WS_LISTENERS_MAX * (ENDPOINT_TEXT_MAX + 1) };
+
+/* The real addresses of one kind, with commas; empty: there are none. */
+static void put_listeners(const struct parts *p, bool tls, char out[LISTENERS_TEXT_MAX])
+{
+    struct buf b;
+    buf_init_fixed(&b, out, LISTENERS_TEXT_MAX);
+    for (size_t i = 0; i < p->config->listen.count; i++) {
+        char text[ENDPOINT_TEXT_MAX];
+        struct endpoint at = p->config->listen.items[i].at;
+        if (p->config->listen.items[i].tls != tls)
+            continue;
+        at.port = (uint16_t)ws_server_port(p->server, i);
+        endpoint_format(&at, text);
+        if (b.len)
+            buf_char(&b, ',');
+        buf_str(&b, text);
+    }
+    buf_cstr(&b);
+}
+
 static void announce(struct parts *p)
 {
-    char http[ENDPOINT_TEXT_MAX], mqtt[ENDPOINT_TEXT_MAX] = "-", broker[BROKER_TEXT_MAX];
-    struct endpoint listen = p->config->listen.items[0].at, devices = p->config->mqtt_listen;
-    listen.port = (uint16_t)ws_server_port(p->server);
-    endpoint_format(&listen, http);
+    char http[LISTENERS_TEXT_MAX], https[LISTENERS_TEXT_MAX];
+    char mqtt[ENDPOINT_TEXT_MAX] = "-", broker[BROKER_TEXT_MAX];
+    struct endpoint devices = p->config->mqtt_listen;
+    put_listeners(p, false, http);
+    put_listeners(p, true, https);
     if (p->broker) {
         devices.port = (uint16_t)embedded_broker_port(p->broker);
         endpoint_format(&devices, mqtt);
     }
     broker_format(&p->config->broker, broker);
     p->announced = true;
-    log_line(LOG_INFO, "ready", LOG_S("http", http), LOG_S("mqtt", mqtt), LOG_S("broker", broker),
+    log_line(LOG_INFO, "ready", LOG_S("http", *http ? http : "-"),
+             LOG_S("https", *https ? https : NULL), LOG_S("mqtt", mqtt), LOG_S("broker", broker),
              LOG_S("bridge", p->bridge_id), LOG_S("prefix", p->config->prefix),
              LOG_S("data", p->config->data), LOG_I("pid", getpid()),
              LOG_I("took_ms", clock_wall_ms() - p->started_ms), LOG_END);
@@ -211,14 +237,35 @@ static enum status start_link(struct parts *p, struct problem *why)
     return mqtt_link_start(&p->link, p->loop, &o, &events, why);
 }
 
+/* Addresses that are remembered: everybody who is connected, and as many who were refused. */
+static enum status make_visitors(struct parts *p, struct problem *why)
+{
+    const struct config *c = p->config;
+    struct visitors_options o = {
+        .sessions_max = c->limits.address_sessions,
+        .free_failures = c->limits.auth_failures,
+        .addresses_max = (size_t)c->limits.sessions * 2 + 10000,
+    };
+    p->visitors = visitors_create(&o);
+    if (!p->visitors)
+        return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
+    return proxies_create(&p->proxies, (const char *const *)c->trusted_proxies.items,
+                          c->trusted_proxies.count, why);
+}
+
 static enum status start_server(struct parts *p, struct problem *why)
 {
     const struct config *c = p->config;
     struct ws_server_events events = glue_server_events(p);
+    struct ws_listen listen[WS_LISTENERS_MAX];
     struct ws_server_options o = {
-        .host = c->listen.items[0].at.host,
-        .ipv6 = c->listen.items[0].at.ipv6,
-        .port = c->listen.items[0].at.port,
+        .listen = listen,
+        .cert = c->tls.cert,
+        .key = c->tls.key,
+        .visitors = p->visitors,
+        .proxies = p->proxies,
+        .origins = {(const char *const *)c->origins.items, c->origins.count, c->dev},
+        .local_names_only = c->dev && !c->dev_exposed,
         .web = c->web,
         .message_max = c->limits.message_bytes,
         .queue_messages = c->limits.send_queue_messages,
@@ -227,6 +274,10 @@ static enum status start_server(struct parts *p, struct problem *why)
         .ping_interval_us = (int64_t)c->ping.interval_s * 1000000,
         .ping_timeout_us = (int64_t)c->ping.timeout_s * 1000000,
     };
+    for (size_t i = 0; i < c->listen.count && i < WS_LISTENERS_MAX; i++) {
+        const struct listen *l = &c->listen.items[i];
+        listen[o.listen_count++] = (struct ws_listen){l->at.host, l->at.ipv6, l->at.port, l->tls};
+    }
     return ws_server_start(&p->server, p->loop, &o, &events, why);
 }
 
@@ -234,7 +285,7 @@ static enum status start_server(struct parts *p, struct problem *why)
 static void raise_descriptor_limit(const struct config *c)
 {
     struct rlimit limit;
-    rlim_t want = c->limits.sessions + 200;
+    rlim_t want = (rlim_t)c->limits.sessions + OTHER_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
         return;
     limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
@@ -292,6 +343,8 @@ static enum status start(struct parts *p, struct problem *why)
     if (s == STATUS_OK)
         s = start_link(p, why);
     if (s == STATUS_OK)
+        s = make_visitors(p, why);
+    if (s == STATUS_OK)
         s = start_server(p, why);
     if (s != STATUS_OK)
         return s;
@@ -310,6 +363,8 @@ static void stop(struct parts *p)
     embedded_broker_stop(p->broker);
     if (p->store)
         store_close(p->store, clock_mono_us() + STORE_US);
+    visitors_destroy(p->visitors);
+    proxies_destroy(p->proxies);
     token_keys_destroy(p->keys);
     ice_policies_destroy(p->ice_policies);
 }

@@ -43,10 +43,10 @@ struct mqtt_link_events glue_link_events(struct parts *p)
     return (struct mqtt_link_events){on_up, on_down, on_bus_message, on_published, on_refused, p};
 }
 
-static void *on_opened(void *arg, struct ws_socket *socket)
+static void *on_opened(void *arg, struct ws_socket *socket, const struct ws_visit *visit)
 {
     struct parts *p = arg;
-    return router_open(&p->router, socket, NULL, text_of_str(""), parts_now());
+    return router_open(&p->router, socket, visit->visitor, visit->token, parts_now());
 }
 
 static void on_socket_message(void *arg, void *session, const char *bytes, size_t len)

@@ -1,4 +1,7 @@
 #include "app/parts.h"
+#include "core/admission.h"
+#include "core/overview.h"
+#include "proto/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +71,18 @@ static void put_server(struct parts *p, struct buf *b)
     put(b, "sigbridge_websockets_accepted_total", "counter", "WebSockets opened.", s.accepted);
     put(b, "sigbridge_websockets_refused_total", "counter",
         "WebSockets refused because the bridge was full.", s.refused_full);
+    metric_head(b, "sigbridge_connections_refused_total", "counter",
+                "TCP connections closed unheard, by reason.");
+    metric_value(b, "sigbridge_connections_refused_total", "{reason=\"address\"}",
+                 s.connections_refused_address);
+    metric_value(b, "sigbridge_connections_refused_total", "{reason=\"full\"}",
+                 s.connections_refused_full);
+    put(b, "sigbridge_connections", "gauge", "TCP connections, WebSockets among them.",
+        s.connections);
+    put(b, "sigbridge_addresses", "gauge", "Addresses that are remembered.",
+        visitors_count(p->visitors));
+    put(b, "sigbridge_origins_refused_total", "counter",
+        "WebSockets refused because of the page they came from.", s.origins_refused);
     put(b, "sigbridge_slow_readers_total", "counter",
         "WebSockets closed because their send queue was full.", s.slow_readers);
     put(b, "sigbridge_ping_timeouts_total", "counter", "WebSockets closed without answer to ping.",
@@ -130,23 +145,67 @@ static void put_metrics(struct parts *p, struct buf *b)
     put_process(p, b);
 }
 
-int pages_answer(void *arg, const char *path, struct buf *body, const char **type)
+static void answer_metrics(struct parts *p, struct http_reply *a)
 {
+    a->status = 200;
+    a->type = "text/plain; version=0.0.4; charset=utf-8";
+    put_metrics(p, a->body);
+}
+
+static void answer_rooms(struct parts *p, struct http_reply *a)
+{
+    a->status = 200;
+    a->type = "application/json";
+    overview_put_rooms(&p->router, a->body);
+}
+
+static void answer_room(struct parts *p, const char *name, struct http_reply *a)
+{
+    a->type = "application/json";
+    a->status = 200;
+    if (name_ok(name, strlen(name)) && overview_put_room(&p->router, text_of_str(name), a->body))
+        return;
+    a->status = 404;
+    buf_str(a->body, "{\"error\":\"nobody is in a room of this name\"}\n");
+}
+
+/* Beyond health: an administrator's token, or development on this machine. */
+static bool may_read(struct parts *p, const struct http_request *q, struct http_reply *a)
+{
+    struct problem why = {0};
+    if (p->config->dev && q->loopback)
+        return true;
+    enum status s = admission_admin(&p->router, q->visitor, q->token, &why, parts_now());
+    if (s == STATUS_OK)
+        return true;
+    a->status = s == STATUS_FORBIDDEN || s == STATUS_RATE_LIMITED ? status_code(s) : 401;
+    a->challenge = a->status == 401;
+    a->retry_ms = why.retry_ms;
+    buf_str(a->body, why.text);
+    buf_char(a->body, '\n');
+    return false;
+}
+
+void pages_answer(void *arg, const struct http_request *q, struct http_reply *a)
+{
+    static const char rooms[] = "/api/v1/rooms";
     struct parts *p = arg;
-    if (strcmp(path, "/healthz") == 0) {
-        buf_str(body, "ok\n");
-        return 200;
+    bool one_room = strncmp(q->path, rooms, strlen(rooms)) == 0 && q->path[strlen(rooms)] == '/';
+    if (strcmp(q->path, "/healthz") == 0) {
+        a->status = 200;
+        buf_str(a->body, "ok\n");
+    } else if (strcmp(q->path, "/readyz") == 0) {
+        a->status = put_ready(p, a->body);
+    } else if (strcmp(q->path, "/ws") == 0) {
+        a->status = 426;
+        buf_str(a->body, "this is the WebSocket endpoint: connect with ws:// or wss://\n");
+    } else if (strcmp(q->path, "/metrics") == 0) {
+        if (may_read(p, q, a))
+            answer_metrics(p, a);
+    } else if (strcmp(q->path, rooms) == 0) {
+        if (may_read(p, q, a))
+            answer_rooms(p, a);
+    } else if (one_room && may_read(p, q, a)) {
+        answer_room(p, q->path + strlen(rooms) + 1, a);
     }
-    if (strcmp(path, "/readyz") == 0)
-        return put_ready(p, body);
-    if (strcmp(path, "/metrics") == 0) {
-        *type = "text/plain; version=0.0.4; charset=utf-8";
-        put_metrics(p, body);
-        return 200;
-    }
-    if (strcmp(path, "/ws") == 0) {
-        buf_str(body, "this is the WebSocket endpoint: connect with ws:// or wss://\n");
-        return 426;
-    }
-    return 0;
 }

@@ -27,10 +27,12 @@ struct parts {
     ev_timer tick, drain_check;
     ev_signal term, interrupt;
     int64_t started_ms;
-    int64_t drain_deadline_us; /* 0: running */
-    bool announced;            /* `ready` was logged */
+    int64_t drain_deadline_us;         /* 0: running */
+    bool announced;                    /* `ready` was logged */
     struct token_keys *keys;           /* NULL: nobody needs a token */
     struct ice_policies *ice_policies; /* NULL: every candidate passes */
+    struct visitors *visitors;
+    struct proxies *proxies; /* NULL: nobody is believed */
     char bridge_id[NAME_MAX_BYTES + 1];
     char run[7];
     char client_id[NAME_MAX_BYTES + 9];
@@ -46,8 +48,8 @@ void glue_router(struct parts *p);
 struct mqtt_link_events glue_link_events(struct parts *p);
 struct ws_server_events glue_server_events(struct parts *p);
 
-/* pages.c: the answer to GET `path`, as ws_server_events.page wants it. arg: struct parts. */
-int pages_answer(void *arg, const char *path, struct buf *body, const char **type);
+/* pages.c: what ws_server_events.page wants. arg: struct parts. */
+void pages_answer(void *arg, const struct http_request *q, struct http_reply *a);
 
 /* ice_servers.c: the configured servers as a JSON array, with credentials for `peer` where the
  * server takes such as end. */

@@ -31,18 +31,18 @@ static void take_access(struct router *r, struct session *s, struct access *acce
 }
 
 /* The name in the log is what an operator may block. */
-static void log_failure(const struct session *s, const struct problem *why)
+static void log_failure(const struct visitor *visitor, const struct problem *why)
 {
     char address[VISITOR_TEXT_MAX];
-    log_line(LOG_INFO, "unauthorized", LOG_S("address", visitor_format(s->visitor, address)),
+    log_line(LOG_INFO, "unauthorized", LOG_S("address", visitor_format(visitor, address)),
              LOG_S("why", why->text), LOG_END);
 }
 
-static enum status verify(struct router *r, struct session *s, struct text token,
+static enum status verify(struct router *r, struct visitor *visitor, struct text token,
                           struct access **out, struct problem *why)
 {
     int64_t retry_ms = 0;
-    if (s->visitor && !visitor_may_try(s->visitor, r->now.mono_us, &retry_ms)) {
+    if (visitor && !visitor_may_try(visitor, r->now.mono_us, &retry_ms)) {
         problem_set(why, STATUS_RATE_LIMITED, 0, "token-attempts",
                     "too many tokens from this address were refused: try again later");
         why->retry_ms = retry_ms;
@@ -50,14 +50,14 @@ static enum status verify(struct router *r, struct session *s, struct text token
     }
     enum status status =
         token_verify(r->o.keys, &r->o.token_rules, token, r->now.wall_ms, out, why);
-    if (s->visitor && status == STATUS_OK)
-        visitor_passed(s->visitor);
+    if (visitor && status == STATUS_OK)
+        visitor_passed(visitor);
     if (status != STATUS_UNAUTHORIZED)
         return status;
     r->metrics.tokens_refused++;
-    log_failure(s, why);
-    if (s->visitor)
-        visitor_failed(s->visitor, r->now.mono_us);
+    log_failure(visitor, why);
+    if (visitor)
+        visitor_failed(visitor, r->now.mono_us);
     return status;
 }
 
@@ -67,7 +67,7 @@ static enum status verify_field(struct router *r, struct session *s, const struc
     struct json_span token = e->field[FIELD_TOKEN];
     if (token.escaped) /* base64url and dots: nothing that JSON would escape */
         return problem_set(why, STATUS_UNAUTHORIZED, 0, "token", "`token` is not a JWT");
-    return verify(r, s, text_of(token.p, token.len), out, why);
+    return verify(r, s->visitor, text_of(token.p, token.len), out, why);
 }
 
 void admission_open(struct router *r, struct session *s, struct text token)
@@ -77,7 +77,7 @@ void admission_open(struct router *r, struct session *s, struct text token)
     struct text none = text_of_str("");
     if (!r->o.keys || text_end(&token))
         return;
-    enum status status = verify(r, s, token, &access, &why);
+    enum status status = verify(r, s->visitor, token, &access, &why);
     if (status == STATUS_OK) {
         s->token_of_socket = true;
         take_access(r, s, access);
@@ -146,6 +146,21 @@ enum status admission_refresh(struct router *r, struct session *s, const struct 
     }
     take_access(r, s, access);
     return STATUS_OK;
+}
+
+enum status admission_admin(struct router *r, struct visitor *visitor, struct text token,
+                            struct problem *why, struct now now)
+{
+    struct access *access = NULL;
+    r->now = now;
+    if (!r->o.keys || text_end(&token))
+        return problem_set(why, STATUS_UNAUTHORIZED, 0, "token",
+                           "a token with the right `admin` is needed, as `Authorization: Bearer`");
+    enum status status = verify(r, visitor, token, &access, why);
+    if (status == STATUS_OK && !access_admin(access))
+        status = forbid(why, "the token does not have the right `admin` in its claim `can`");
+    access_destroy(access);
+    return status;
 }
 
 enum status admission_sends(const struct session *s, enum msg_type type, struct problem *why)

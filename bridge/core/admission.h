@@ -18,6 +18,11 @@ enum status admission_join(struct router *r, struct session *s, const struct env
 enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,
                               struct problem *why);
 
+/* Does the token of a request without a session have the right `admin`? STATUS_UNAUTHORIZED,
+ * STATUS_FORBIDDEN or STATUS_RATE_LIMITED otherwise. visitor may be NULL. */
+enum status admission_admin(struct router *r, struct visitor *visitor, struct text token,
+                            struct problem *why, struct now now);
+
 /* May it send this type of message? */
 enum status admission_sends(const struct session *s, enum msg_type type, struct problem *why);
 

@@ -1,9 +1,15 @@
 #include "io/http.h"
 
+#include "io/http_headers.h"
+#include "policy/origin.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX = 1024 * 1024, HEADERS_MAX = 2048, UPGRADE_REQUIRED = 426 };
+enum { BODY_MAX = 8 * 1024 * 1024, ANSWER_HEADERS_MAX = 4096, ORIGIN_MAX = 512 };
+
+#define API "/api/"
 
 /* What lws does not know and browsers want to see typed. */
 static const struct lws_protocol_vhost_options extra_types[] = {
@@ -12,11 +18,9 @@ static const struct lws_protocol_vhost_options extra_types[] = {
     {NULL, NULL, ".map", "application/json"},
 };
 
-const struct lws_http_mount *http_mounts(struct http *h, const char *web)
+void http_mount(struct lws_http_mount *mount, const char *web)
 {
-    if (!web)
-        return NULL;
-    h->mount = (struct lws_http_mount){
+    *mount = (struct lws_http_mount){
         .mountpoint = "/",
         .mountpoint_len = 1,
         .origin = web,
@@ -26,13 +30,17 @@ const struct lws_http_mount *http_mounts(struct http *h, const char *web)
         .cache_revalidate = 1,
         .origin_protocol = LWSMPRO_FILE,
     };
-    return &h->mount;
 }
 
 static bool is_read(struct lws *wsi, bool *head)
 {
     *head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     return *head || lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
+}
+
+static bool is_preflight(struct lws *wsi)
+{
+    return lws_hdr_total_length(wsi, WSI_TOKEN_OPTIONS_URI) > 0;
 }
 
 static int refuse(struct lws *wsi, unsigned status, const char *text)
@@ -44,44 +52,69 @@ static int refuse(struct lws *wsi, unsigned status, const char *text)
 int http_filter(struct lws *wsi)
 {
     bool head;
-    return is_read(wsi, &head) ? 0
-                               : refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
+    return is_read(wsi, &head) || is_preflight(wsi)
+               ? 0
+               : refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
 }
 
-static bool put_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
-                       unsigned char *end)
+static bool put(struct lws *wsi, const char *name, const char *value, unsigned char **p,
+                unsigned char *end)
 {
-    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
-                                       (const unsigned char *)value, (int)strlen(value), p,
-                                       end) == 0;
+    return http_put_header(wsi, name, text_of_str(value), p, end);
 }
 
-static bool put_headers(struct lws *wsi, unsigned status, const char *type, size_t len,
-                        unsigned char **p, unsigned char *end)
+/* Only what another site's pages need: the listed ones may read the API, with a token. */
+static bool put_cors(struct http *h, struct lws *wsi, const char *path, bool preflight,
+                     unsigned char **p, unsigned char *end)
 {
-    return lws_add_http_common_headers(wsi, status, type, len, p, end) == 0 &&
-           put_header(wsi, "cache-control:", "no-store", p, end) &&
-           (status != UPGRADE_REQUIRED || /* RFC 9110 section 15.5.22 */
-            put_header(wsi, "upgrade:", "websocket", p, end)) &&
-           lws_finalize_http_header(wsi, p, end) == 0;
+    char bytes[ORIGIN_MAX];
+    struct text origin = http_header(wsi, WSI_TOKEN_ORIGIN, bytes, sizeof bytes);
+    if (strncmp(path, API, strlen(API)) != 0)
+        return true;
+    if (!put(wsi, "vary:", "origin", p, end))
+        return false;
+    if (text_end(&origin) || !origin_listed(h->origins, origin))
+        return true;
+    return http_put_header(wsi, "access-control-allow-origin:", origin, p, end) &&
+           (!preflight || (put(wsi, "access-control-allow-methods:", "GET, HEAD", p, end) &&
+                           put(wsi, "access-control-allow-headers:", "authorization", p, end) &&
+                           put(wsi, "access-control-max-age:", "600", p, end)));
+}
+
+static bool put_reply_headers(struct lws *wsi, const struct http_reply *a, unsigned char **p,
+                              unsigned char *end)
+{
+    char seconds[24];
+    if (a->challenge && !put(wsi, "www-authenticate:", "Bearer realm=\"sigbridge\"", p, end))
+        return false;
+    if (a->retry_ms) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)((a->retry_ms + 999) / 1000));
+        return put(wsi, "retry-after:", seconds, p, end);
+    }
+    /* RFC 9110 section 15.5.22 */
+    return a->status != 426 || put(wsi, "upgrade:", "websocket", p, end);
 }
 
 /* In one write: lws keeps what the socket does not take, and does not look at the next request
  * before that is out. An answer that waited for its turn would be overtaken by it. */
-static int send_page(struct lws *wsi, unsigned status, const char *type, const struct buf *body,
-                     bool head)
+static int send_reply(struct http *h, struct lws *wsi, const char *path, const struct http_reply *a,
+                      bool head, bool preflight)
 {
-    unsigned char *bytes = malloc(LWS_PRE + HEADERS_MAX + body->len);
-    unsigned char *start, *p;
+    unsigned char *bytes = malloc(LWS_PRE + ANSWER_HEADERS_MAX + a->body->len);
+    unsigned char *start, *p, *end;
     int result = -1;
     if (!bytes)
         return -1;
     start = p = bytes + LWS_PRE;
-    if (!put_headers(wsi, status, type, body->len, &p, start + HEADERS_MAX))
+    end = start + ANSWER_HEADERS_MAX;
+    if (lws_add_http_common_headers(wsi, (unsigned)a->status, a->type, a->body->len, &p, end) ||
+        !put(wsi, "cache-control:", "no-store", &p, end) ||
+        !put_cors(h, wsi, path, preflight, &p, end) || !put_reply_headers(wsi, a, &p, end) ||
+        lws_finalize_http_header(wsi, &p, end))
         goto out;
-    if (!head && body->len) {
-        memcpy(p, body->data, body->len);
-        p += body->len;
+    if (!head && a->body->len) {
+        memcpy(p, a->body->data, a->body->len);
+        p += a->body->len;
     }
     size_t len = (size_t)(p - start);
     if (lws_write(wsi, start, len, LWS_WRITE_HTTP_FINAL) == (int)len)
@@ -91,23 +124,26 @@ out:
     return result;
 }
 
-int http_answer(struct http *h, struct lws *wsi, const char *path)
+int http_answer(struct http *h, struct lws *wsi, struct http_request *q)
 {
     struct buf body;
-    const char *type = "text/plain; charset=utf-8";
-    bool head;
-    int status, result = -1;
-    if (!is_read(wsi, &head))
-        return refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
+    struct http_reply a = {.type = "text/plain; charset=utf-8", .body = &body};
+    bool head, preflight = !is_read(wsi, &head);
+    int result = -1;
     buf_init(&body, BODY_MAX);
-    status = h->page(h->arg, path, &body, &type);
-    if (status == 0) {
-        status = HTTP_STATUS_NOT_FOUND;
+    if (preflight && strncmp(q->path, API, strlen(API)) == 0)
+        a.status = HTTP_STATUS_OK;
+    else if (preflight)
+        return refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
+    else
+        h->page(h->arg, q, &a);
+    if (a.status == 0) {
+        a.status = HTTP_STATUS_NOT_FOUND;
         buf_clear(&body);
         buf_str(&body, "not found\n");
     }
     if (buf_ok(&body))
-        result = send_page(wsi, (unsigned)status, type, &body, head);
+        result = send_reply(h, wsi, q->path, &a, head, preflight);
     buf_release(&body);
     return result;
 }

@@ -24,7 +24,7 @@ struct listener {
     ev_timer resume;
     int fd;
     int port;
-    void (*accepted)(void *arg, int fd);
+    listener_accepted *accepted;
     void *arg;
 };
 
@@ -35,13 +35,27 @@ static void on_resume(struct ev_loop *loop, ev_timer *w, int events)
     ev_io_start(loop, &l->readable);
 }
 
+static void read_ip(const struct sockaddr_storage *from, uint8_t ip[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (from->ss_family == AF_INET6) {
+        memcpy(ip, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
+        return;
+    }
+    memcpy(ip, mapped, sizeof mapped);
+    memcpy(ip + sizeof mapped, &((const struct sockaddr_in *)from)->sin_addr, 4);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct listener *l = w->data;
+    uint8_t ip[16];
     int on = 1, size = SEND_BUFFER;
     (void)events;
     for (int i = 0; i < ACCEPT_BUDGET; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage from = {0};
+        socklen_t from_len = sizeof from;
+        int fd = accept4(l->fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
                 ev_io_stop(loop, &l->readable);
@@ -54,7 +68,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        l->accepted(l->arg, fd);
+        read_ip(&from, ip);
+        l->accepted(l->arg, fd, ip);
     }
 }
 
@@ -99,8 +114,7 @@ static enum status explain(struct problem *why, const char *host, int port)
 }
 
 enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
-                           int port, void (*accepted)(void *arg, int fd), void *arg,
-                           struct problem *why)
+                           int port, listener_accepted *accepted, void *arg, struct problem *why)
 {
     struct sockaddr_storage address;
     int on = 1;

@@ -6,15 +6,17 @@
 #include "base/problem.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct ev_loop;
 struct listener;
 
-/* accepted: owns the descriptor it is given. STATUS_IO with a sentence naming address and remedy.
- */
+/* The descriptor is the callee's; ip: who connected, IPv4 as mapped IPv6. */
+typedef void listener_accepted(void *arg, int fd, const uint8_t ip[16]);
+
+/* STATUS_IO with a sentence naming address and remedy. */
 enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
-                           int port, void (*accepted)(void *arg, int fd), void *arg,
-                           struct problem *why);
+                           int port, listener_accepted *accepted, void *arg, struct problem *why);
 int listener_port(const struct listener *l);
 void listener_stop(struct listener *l); /* NULL is fine */
 

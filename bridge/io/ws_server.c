@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/client.h"
 #include "io/http.h"
+#include "io/http_headers.h"
 #include "io/listener.h"
+#include "io/tls_pair.h"
 #include "io/ws_socket.h"
 
 #include <ev.h>
@@ -15,10 +18,13 @@
 
 enum {
     SERVICE_BUFFER = 16 * 1024, /* bytes read at a time; one for the process, not per socket */
-    HEADER_MAX = 8 * 1024,
     HTTP_TIMEOUT_S = 10,
     CLOSE_TIMEOUT_S = 3, /* for a peer that does not let us write our Close */
-    WRITES_PER_TURN = 32
+    WRITES_PER_TURN = 32,
+    NEWCOMERS_MAX = 256, /* TCP connections that are no WebSockets, or not yet */
+    FORWARDED_SIZE = 1024,
+    ORIGIN_SIZE = 512,
+    HOST_SIZE = 512
 };
 
 #define SUBPROTOCOL  "sigbridge.v1"
@@ -30,9 +36,18 @@ struct ws_server {
     struct ws_server_events events;
     struct ev_loop *loop;
     struct lws_context *context;
-    struct lws_vhost *vhost;
-    struct listener *listener;
+    struct lws_vhost *plain, *secure; /* NULL: no listener of the kind */
+    struct tls_pair *pair;            /* of the handshakes that come */
+    struct door {
+        struct ws_server *server;
+        struct listener *listener;
+        bool tls;
+    } doors[WS_LISTENERS_MAX];
+    struct clients clients;
     struct http http;
+    struct lws_http_mount mount;
+    struct log_budget refusals;
+    char token[HTTP_TOKEN_SIZE]; /* of the request being looked at */
     struct link sockets;
     /* By ping_at_us: each list has one interval of its own, so appending keeps it sorted. */
     struct link pings; /* sockets to be pinged */
@@ -50,6 +65,11 @@ struct connection {
 static struct ws_server *server_of(struct lws *wsi)
 {
     return lws_context_user(lws_get_context(wsi));
+}
+
+static struct client *client_of(struct lws *wsi)
+{
+    return lws_get_opaque_user_data(wsi);
 }
 
 static void restart_ping(struct ws_socket *s)
@@ -132,13 +152,16 @@ static int on_established(struct ws_server *w, struct lws *wsi, struct connectio
     list_add(&w->sockets, &s->in_all);
     w->stats.sockets++;
     w->stats.accepted++;
+    s->client = client_of(wsi);
     restart_ping(s);
     if (w->stats.sockets > w->o.sockets_max) {
         w->stats.refused_full++;
         ws_socket_close(s, 1013, "the bridge is full");
         return 0;
     }
-    s->context = w->events.opened(w->events.arg, s);
+    struct ws_visit visit = {s->client->visitor, http_token(wsi, w->token)};
+    s->context = w->events.opened(w->events.arg, s, &visit);
+    explicit_bzero(w->token, sizeof w->token);
     if (!s->context)
         ws_socket_close(s, 1013, "out of memory");
     return 0;
@@ -260,24 +283,96 @@ static bool is_version_13(struct lws *wsi)
            strcmp(version, "13") == 0;
 }
 
-/* Refusing here still allows an HTTP answer; afterwards lws only drops the connection. */
-static int on_upgrade(struct lws *wsi)
+static void log_refusal(struct ws_server *w, const struct client *c, const char *event,
+                        struct text what)
+{
+    uint64_t unsaid;
+    char address[VISITOR_TEXT_MAX];
+    if (log_budget_take(&w->refusals, clock_mono_us(), &unsaid))
+        log_line(LOG_WARN, event, LOG_S("address", visitor_format(c->visitor, address)),
+                 LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
+}
+
+/* Refusing like this still allows an HTTP answer; after the upgrade lws only drops the connection.
+ */
+static int refuse(struct lws *wsi, unsigned status, const char *text)
+{
+    lws_return_http_status(wsi, status, text);
+    return 1;
+}
+
+/* Who asks, and do we answer to that name? 0, or what lws is to get. */
+static int check_client(struct ws_server *w, struct lws *wsi, struct client *c)
+{
+    char by[FORWARDED_SIZE], proto_bytes[32], host_bytes[HOST_SIZE];
+    struct text forwarded = http_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, by, sizeof by);
+    int len = lws_hdr_custom_copy(wsi, proto_bytes, sizeof proto_bytes, "x-forwarded-proto:", 18);
+    struct text proto = text_of(proto_bytes, len > 0 ? (size_t)len : 0);
+    if (!client_identify(c, forwarded, proto))
+        return refuse(wsi, 429, "too many connections of this address: try again later");
+    struct text host = http_header(wsi, WSI_TOKEN_HOST, host_bytes, sizeof host_bytes);
+    if (w->o.local_names_only && !origin_host_is_local(host)) {
+        log_refusal(w, c, "host-refused", host);
+        return refuse(wsi, HTTP_STATUS_FORBIDDEN,
+                      "in development mode this bridge answers to localhost only");
+    }
+    return 0;
+}
+
+static int check_origin(struct ws_server *w, struct lws *wsi, struct client *c)
+{
+    char origin_bytes[ORIGIN_SIZE], host_bytes[HOST_SIZE];
+    struct text origin = http_header(wsi, WSI_TOKEN_ORIGIN, origin_bytes, sizeof origin_bytes);
+    struct text host = http_header(wsi, WSI_TOKEN_HOST, host_bytes, sizeof host_bytes);
+    if (text_end(&origin) && lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0)
+        origin = text_of_str("too long");
+    if (origin_allowed(&w->o.origins, origin, host, c->tls))
+        return 0;
+    w->stats.origins_refused++;
+    log_refusal(w, c, "origin-refused", origin);
+    return refuse(
+        wsi, HTTP_STATUS_FORBIDDEN,
+        "pages of this origin may not connect: the bridge's option `origin` lists who may");
+}
+
+static int on_upgrade(struct ws_server *w, struct lws *wsi)
 {
     char path[16];
     int len = lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI);
-    if (len <= 0 || strcmp(path, "/ws") != 0) {
-        lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
+    struct client *c = client_of(wsi);
+    if (!c)
         return 1;
-    }
-    if (!is_version_13(wsi)) {
-        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
-        return 1;
-    }
-    if (offers_only_unknown(wsi)) {
-        lws_return_http_status(wsi, HTTP_STATUS_BAD_REQUEST,
-                               "unknown subprotocol: offer " SUBPROTOCOL " or none");
-        return 1;
-    }
+    if (len <= 0 || strcmp(path, "/ws") != 0)
+        return refuse(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
+    if (!is_version_13(wsi))
+        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
+    if (offers_only_unknown(wsi))
+        return refuse(wsi, HTTP_STATUS_BAD_REQUEST,
+                      "unknown subprotocol: offer " SUBPROTOCOL " or none");
+    int refused = check_client(w, wsi, c);
+    return refused ? refused : check_origin(w, wsi, c);
+}
+
+static int on_http(struct ws_server *w, struct lws *wsi, const char *path)
+{
+    struct client *c = client_of(wsi);
+    if (!c || check_client(w, wsi, c))
+        return -1;
+    struct http_request q = {
+        .path = path,
+        .token = http_token(wsi, w->token),
+        .visitor = c->visitor,
+        .loopback = forwarded_is_loopback(c->ip),
+    };
+    int result = http_answer(&w->http, wsi, &q);
+    explicit_bzero(w->token, sizeof w->token);
+    return result;
+}
+
+/* TLS is not wired yet. */
+static int on_tls_context(void *ssl_ctx)
+{
+    (void)ssl_ctx;
     return 0;
 }
 
@@ -285,10 +380,9 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
                     size_t len)
 {
     struct connection *c = user;
-    struct ws_server *w;
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return on_upgrade(wsi);
+        return on_upgrade(server_of(wsi), wsi);
     case LWS_CALLBACK_ESTABLISHED:
         return on_established(server_of(wsi), wsi, c);
     case LWS_CALLBACK_RECEIVE:
@@ -305,10 +399,15 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
         return http_filter(wsi);
     case LWS_CALLBACK_HTTP:
-        w = server_of(wsi);
-        return http_answer(&w->http, wsi, in);
+        return on_http(server_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        client_gone(client_of(wsi));
+        lws_set_opaque_user_data(wsi, NULL);
+        return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        return on_tls_context(user);
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
@@ -356,10 +455,21 @@ static void on_ping_check(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-static void on_accepted(void *arg, int fd)
+static void on_accepted(void *arg, int fd, const uint8_t ip[16])
 {
-    struct ws_server *w = arg;
-    lws_adopt_socket_vhost(w->vhost, fd); /* closes it when it fails */
+    struct door *d = arg;
+    struct ws_server *w = d->server;
+    struct client *c = client_accept(&w->clients, ip, d->tls);
+    if (!c) {
+        close(fd);
+        return;
+    }
+    struct lws *wsi =
+        lws_adopt_socket_vhost(d->tls ? w->secure : w->plain, fd); /* closes it, too */
+    if (wsi)
+        lws_set_opaque_user_data(wsi, c);
+    else
+        client_gone(c);
 }
 
 static void log_lws(int level, const char *line)
@@ -369,32 +479,59 @@ static void log_lws(int level, const char *line)
              LOG_END);
 }
 
+static void describe(struct ws_server *w, struct lws_context_creation_info *info, bool tls)
+{
+    *info = (struct lws_context_creation_info){
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .user = w,
+        .mounts = w->o.web ? &w->mount : NULL,
+        .headers = http_headers(tls),
+        .pt_serv_buf_size = SERVICE_BUFFER,
+        .max_http_header_data = HTTP_HEADERS_MAX,
+        .timeout_secs = HTTP_TIMEOUT_S,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+    };
+}
+
 static enum status make_context(struct ws_server *w, struct problem *why)
 {
     void *loops[1] = {w->loop};
-    struct lws_context_creation_info info = {0};
-    lws_set_log_level(LLL_ERR, log_lws);
-    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-    info.protocols = protocols;
-    info.mounts = http_mounts(&w->http, w->o.web);
-    info.user = w;
+    struct lws_context_creation_info info;
+    describe(w, &info, false);
     info.foreign_loops = loops;
-    info.pt_serv_buf_size = SERVICE_BUFFER;
-    info.max_http_header_data = HEADER_MAX;
-    info.timeout_secs = HTTP_TIMEOUT_S;
-    info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_HTTP_HEADERS_SECURITY_BEST_PRACTICES_ENFORCE;
-    info.fd_limit_per_thread = 0;
+    lws_set_log_level(LLL_ERR, log_lws);
     w->context = lws_create_context(&info);
     if (!w->context)
         return problem_set(why, STATUS_IO, 0, "lws",
                            "libwebsockets cannot run on libev: apt-get install "
                            "libwebsockets-evlib-ev");
-    w->vhost = lws_create_vhost(w->context, &info);
-    if (!w->vhost)
-        return problem_set(why, STATUS_IO, 0, "lws", "libwebsockets made no virtual host");
     lws_sul_schedule(w->context, 0, &w->heartbeat, on_heartbeat, HEARTBEAT_US);
     return STATUS_OK;
+}
+
+static enum status make_vhost(struct ws_server *w, bool tls, struct problem *why)
+{
+    struct lws_context_creation_info info;
+    struct lws_vhost **vhost = tls ? &w->secure : &w->plain;
+    if (*vhost)
+        return STATUS_OK;
+    describe(w, &info, tls);
+    info.vhost_name = tls ? "secure" : "plain";
+    *vhost = lws_create_vhost(w->context, &info);
+    return *vhost ? STATUS_OK
+                  : problem_set(why, STATUS_IO, 0, "lws", "libwebsockets made no virtual host");
+}
+
+static enum status open_door(struct ws_server *w, size_t i, struct problem *why)
+{
+    const struct ws_listen *l = &w->o.listen[i];
+    struct door *d = &w->doors[i];
+    enum status s = make_vhost(w, l->tls, why);
+    *d = (struct door){.server = w, .tls = l->tls};
+    return s == STATUS_OK ? listener_start(&d->listener, w->loop, l->host, l->ipv6, l->port,
+                                           on_accepted, d, why)
+                          : s;
 }
 
 enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
@@ -407,16 +544,18 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
     w->o = *o;
     w->events = *e;
     w->loop = loop;
-    w->http.page = e->page;
-    w->http.arg = e->arg;
+    w->http = (struct http){e->page, e->arg, &w->o.origins};
+    http_mount(&w->mount, o->web);
+    clients_init(&w->clients, o->visitors, o->proxies, o->sockets_max + NEWCOMERS_MAX);
+    log_budget_init(&w->refusals, clock_mono_us());
     list_init(&w->sockets);
     list_init(&w->pings);
     list_init(&w->pongs);
     ev_timer_init(&w->ping_check, on_ping_check, PING_CHECK_S, PING_CHECK_S);
     w->ping_check.data = w;
     enum status s = make_context(w, why);
-    if (s == STATUS_OK)
-        s = listener_start(&w->listener, loop, o->host, o->ipv6, o->port, on_accepted, w, why);
+    for (size_t i = 0; s == STATUS_OK && i < o->listen_count && i < WS_LISTENERS_MAX; i++)
+        s = open_door(w, i, why);
     if (s != STATUS_OK) {
         ws_server_stop(w);
         return s;
@@ -426,20 +565,25 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
     return STATUS_OK;
 }
 
-int ws_server_port(const struct ws_server *w)
+int ws_server_port(const struct ws_server *w, size_t listener)
 {
-    return listener_port(w->listener);
+    return listener_port(w->doors[listener].listener);
 }
 
 void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out)
 {
     *out = w->stats;
+    out->connections = w->clients.count;
+    out->connections_refused_full = w->clients.refused_full;
+    out->connections_refused_address = w->clients.refused_address;
 }
 
 void ws_server_stop_listening(struct ws_server *w)
 {
-    listener_stop(w->listener);
-    w->listener = NULL;
+    for (size_t i = 0; i < WS_LISTENERS_MAX; i++) {
+        listener_stop(w->doors[i].listener);
+        w->doors[i].listener = NULL;
+    }
 }
 
 bool ws_server_empty(const struct ws_server *w)

@@ -1,4 +1,4 @@
-/* The HTTP and WebSocket listener, on libwebsockets, driven by the loop.
+/* The HTTP and WebSocket listeners, plain and with TLS, on libwebsockets, driven by the loop.
  *
  * Sockets are accepted here and adopted by libwebsockets, so that port 0, several addresses and a
  * clean stop work. Each WebSocket has a bounded send queue; one whose reader is too slow is closed
@@ -13,6 +13,9 @@
 #include "base/buf.h"
 #include "base/problem.h"
 #include "base/text.h"
+#include "io/http.h"
+#include "policy/forwarded.h"
+#include "policy/origin.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,38 +25,60 @@ struct ev_loop;
 struct ws_server;
 struct ws_socket;
 
-struct ws_server_options {
+enum { WS_LISTENERS_MAX = 8 };
+
+struct ws_listen {
     const char *host; /* numeric */
     bool ipv6;
-    int port;           /* 0: any */
-    const char *web;    /* directory, or NULL */
+    int port; /* 0: any */
+    bool tls;
+};
+
+struct ws_server_options {
+    const struct ws_listen *listen;
+    size_t listen_count;           /* 1 to WS_LISTENERS_MAX */
+    const char *cert, *key;        /* PEM files, where a listener has TLS */
+    struct visitors *visitors;     /* counts by address */
+    const struct proxies *proxies; /* whose X-Forwarded-* are believed; NULL: nobody's */
+    struct origin_rules origins;   /* pages that may connect, beside our own */
+    bool local_names_only;         /* the Host must be a name of this machine: development */
+    const char *web;               /* directory, or NULL */
     size_t message_max; /* bytes of one message after reassembly; more closes with 1009 */
     size_t queue_messages, queue_bytes; /* of one socket's send queue */
     size_t sockets_max;
     int64_t ping_interval_us, ping_timeout_us;
 };
 
+/* Who opens a WebSocket. The token lives as long as the call, the visitor as long as the socket. */
+struct ws_visit {
+    struct visitor *visitor;
+    struct text token; /* Authorization: Bearer, else ?token=; empty: none */
+};
+
 /* `context` is the owner's, per socket. Called from the loop. */
 struct ws_server_events {
-    void *(*opened)(void *arg, struct ws_socket *s); /* the context; NULL refuses with 1013 */
+    /* The context; NULL refuses with 1013. */
+    void *(*opened)(void *arg, struct ws_socket *s, const struct ws_visit *visit);
     void (*message)(void *arg, void *context, const char *bytes, size_t len);
     void (*closed)(void *arg, void *context, const char *reason);
-    /* Answers GET on a path that is no file: fills body and type, returns the HTTP status; 0: 404.
-     */
-    int (*page)(void *arg, const char *path, struct buf *body, const char **type);
+    http_page *page; /* answers GET on a path that is no file */
     void *arg;
 };
 
 struct ws_server_stats {
-    size_t sockets;
+    size_t sockets, connections; /* WebSockets; all of TCP */
     uint64_t accepted, refused_full, slow_readers, ping_timeouts, too_large;
+    uint64_t connections_refused_full, connections_refused_address, origins_refused;
 };
 
-/* STATUS_IO or STATUS_BAD_CONFIG with a sentence that names address and remedy. */
+/* STATUS_IO or STATUS_BAD_CONFIG with a sentence that names address or file, and the remedy. */
 enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
                             const struct ws_server_options *o, const struct ws_server_events *e,
                             struct problem *why);
-int ws_server_port(const struct ws_server *w); /* the real one */
+int ws_server_port(const struct ws_server *w, size_t listener); /* the real one */
+/* Reads certificate and key again for the handshakes that come from now on. STATUS_BAD_CONFIG: with
+ * a sentence, and the old ones stay. STATUS_OK without TLS too. */
+enum status ws_server_reload_tls(struct ws_server *w, struct problem *why);
 void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out);
 
 /* The functions of struct socket_ops. */

@@ -25,6 +25,7 @@ struct ws_frame {
 struct ws_socket {
     struct ws_server *server;
     struct lws *wsi;
+    struct client *client;
     void *context; /* the owner's; NULL once it was told that the socket is closed */
     struct link in_all;
     struct link ping; /* in the server's list of sockets to ping, or of those that owe a pong */

@@ -141,18 +141,22 @@ void visitor_passed(struct visitor *visitor)
     visitor->failures = 0;
 }
 
-const char *visitor_format(const struct visitor *visitor, char out[VISITOR_TEXT_MAX])
+const char *address_format(const struct address_key *key, char out[VISITOR_TEXT_MAX])
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     char text[INET6_ADDRSTRLEN] = "";
-    const uint8_t *bytes = visitor ? visitor->key.bytes : NULL;
-    if (!bytes) {
+    if (!key) {
         snprintf(out, VISITOR_TEXT_MAX, "-");
-    } else if (memcmp(bytes, mapped, sizeof mapped) == 0) {
-        inet_ntop(AF_INET, bytes + 12, out, VISITOR_TEXT_MAX);
+    } else if (memcmp(key->bytes, mapped, sizeof mapped) == 0) {
+        inet_ntop(AF_INET, key->bytes + sizeof mapped, out, VISITOR_TEXT_MAX);
     } else {
-        inet_ntop(AF_INET6, bytes, text, sizeof text);
+        inet_ntop(AF_INET6, key->bytes, text, sizeof text);
         snprintf(out, VISITOR_TEXT_MAX, "%s/64", text);
     }
     return out;
+}
+
+const char *visitor_format(const struct visitor *visitor, char out[VISITOR_TEXT_MAX])
+{
+    return address_format(visitor ? &visitor->key : NULL, out);
 }

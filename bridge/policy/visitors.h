@@ -44,7 +44,8 @@ void visitor_passed(struct visitor *visitor);
 
 enum { VISITOR_TEXT_MAX = 52 }; /* INET6_ADDRSTRLEN, "/64" and some room */
 
-/* For logs: "192.0.2.7", "2001:db8::/64"; "-" for NULL. Returns out. */
+/* For logs: "192.0.2.7", "2001:db8::/64"; "-" for NULL. Both return out. */
+const char *address_format(const struct address_key *key, char out[VISITOR_TEXT_MAX]);
 const char *visitor_format(const struct visitor *visitor, char out[VISITOR_TEXT_MAX]);
 
 #endif
