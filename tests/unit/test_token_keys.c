@@ -217,7 +217,8 @@ static void broken_jwks(void **state)
         const char *jwk, *says;
     } rows[] = {
         {"x padded", TOKEN_EDDSA,
-         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo=="
+         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+         "="
          "\"}",
          "\"x\" must be 32 bytes"},
         {"x of 31 bytes", TOKEN_EDDSA,
