@@ -69,11 +69,11 @@ static void announce(struct parts *p)
     }
     broker_format(&p->config->broker, broker);
     p->announced = true;
-    log_line(LOG_INFO, "ready", LOG_S("http", *http ? http : "-"),
-             LOG_S("https", *https ? https : NULL), LOG_S("mqtt", mqtt), LOG_S("broker", broker),
-             LOG_S("bridge", p->bridge_id), LOG_S("prefix", p->config->prefix),
-             LOG_S("data", p->config->data), LOG_I("pid", getpid()),
-             LOG_I("took_ms", clock_wall_ms() - p->started_ms), LOG_END);
+    log_line(LOG_INFO, "ready", LOG_S("http", *http ? http : "-"), LOG_S("mqtt", mqtt),
+             LOG_S("broker", broker), LOG_S("bridge", p->bridge_id),
+             LOG_S("prefix", p->config->prefix), LOG_S("data", p->config->data),
+             LOG_I("pid", getpid()), LOG_I("took_ms", clock_wall_ms() - p->started_ms),
+             *https ? LOG_S("https", https) : LOG_END, LOG_END);
 }
 
 /* Before the loop sleeps: whatever came together in this turn goes out together. */
@@ -111,6 +111,27 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
     ws_server_stop_listening(p->server);
     router_drain(&p->router, "the bridge is going down", parts_now());
     ev_timer_start(loop, &p->drain_check);
+}
+
+static void say_reload(const char *what, enum status s, const struct problem *why)
+{
+    if (s == STATUS_OK)
+        log_line(LOG_INFO, "reloaded", LOG_S("what", what), LOG_END);
+    else
+        log_line(LOG_ERROR, "reload-failed", LOG_S("what", what), LOG_S("why", why->text),
+                 LOG_S("remedy", "the old one stays in force until the next SIGHUP"), LOG_END);
+}
+
+/* Reads again what may change while we run. Nobody is disconnected, and what is wrong changes
+ * nothing. */
+static void on_hangup(struct ev_loop *loop, ev_signal *w, int events)
+{
+    struct parts *p = w->data;
+    struct problem why = {0};
+    (void)loop;
+    (void)events;
+    if (p->config->tls.cert)
+        say_reload("certificate", ws_server_reload_tls(p->server, &why), &why);
 }
 
 static void on_broker_change(void *arg, bool running)
@@ -302,11 +323,14 @@ static void start_watchers(struct parts *p)
     ev_timer_init(&p->drain_check, on_drain_check, DRAIN_CHECK_S, DRAIN_CHECK_S);
     ev_signal_init(&p->term, on_signal, SIGTERM);
     ev_signal_init(&p->interrupt, on_signal, SIGINT);
-    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data = p;
+    ev_signal_init(&p->hangup, on_hangup, SIGHUP);
+    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data =
+        p->hangup.data = p;
     ev_prepare_start(p->loop, &p->flush);
     ev_timer_start(p->loop, &p->tick);
     ev_signal_start(p->loop, &p->term);
     ev_signal_start(p->loop, &p->interrupt);
+    ev_signal_start(p->loop, &p->hangup);
 }
 
 static void name_parts(struct parts *p)

@@ -25,7 +25,7 @@ struct parts {
     bool router_made;
     ev_prepare flush;
     ev_timer tick, drain_check;
-    ev_signal term, interrupt;
+    ev_signal term, interrupt, hangup;
     int64_t started_ms;
     int64_t drain_deadline_us;         /* 0: running */
     bool announced;                    /* `ready` was logged */

@@ -38,6 +38,7 @@ struct ws_server {
     struct lws_context *context;
     struct lws_vhost *plain, *secure; /* NULL: no listener of the kind */
     struct tls_pair *pair;            /* of the handshakes that come */
+    struct problem tls_problem;       /* why `secure` could not be made */
     struct door {
         struct ws_server *server;
         struct listener *listener;
@@ -369,11 +370,11 @@ static int on_http(struct ws_server *w, struct lws *wsi, const char *path)
     return result;
 }
 
-/* TLS is not wired yet. */
-static int on_tls_context(void *ssl_ctx)
+/* Within lws_create_vhost(), which returns NULL when this fails. */
+static int on_tls_context(struct ws_server *w, void *ssl_ctx)
 {
-    (void)ssl_ctx;
-    return 0;
+    return tls_pair_attach(ssl_ctx, (struct tls_pair *const *)&w->pair, &w->tls_problem) !=
+           STATUS_OK;
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -407,7 +408,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         lws_set_opaque_user_data(wsi, NULL);
         return 0;
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
-        return on_tls_context(user);
+        return on_tls_context(server_of(wsi), user);
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
@@ -492,6 +493,19 @@ static void describe(struct ws_server *w, struct lws_context_creation_info *info
         .timeout_secs = HTTP_TIMEOUT_S,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
     };
+    if (!tls)
+        return;
+    info->alpn = "http/1.1"; /* WebSockets over HTTP/2 hang in this version */
+    info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX |
+                     LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+}
+
+static bool has_tls(const struct ws_server_options *o)
+{
+    for (size_t i = 0; i < o->listen_count; i++)
+        if (o->listen[i].tls)
+            return true;
+    return false;
 }
 
 static enum status make_context(struct ws_server *w, struct problem *why)
@@ -500,6 +514,8 @@ static enum status make_context(struct ws_server *w, struct problem *why)
     struct lws_context_creation_info info;
     describe(w, &info, false);
     info.foreign_loops = loops;
+    if (has_tls(&w->o))
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     lws_set_log_level(LLL_ERR, log_lws);
     w->context = lws_create_context(&info);
     if (!w->context)
@@ -519,8 +535,37 @@ static enum status make_vhost(struct ws_server *w, bool tls, struct problem *why
     describe(w, &info, tls);
     info.vhost_name = tls ? "secure" : "plain";
     *vhost = lws_create_vhost(w->context, &info);
-    return *vhost ? STATUS_OK
-                  : problem_set(why, STATUS_IO, 0, "lws", "libwebsockets made no virtual host");
+    if (*vhost)
+        return STATUS_OK;
+    if (!w->tls_problem.text[0])
+        return problem_set(why, STATUS_IO, 0, "lws", "libwebsockets made no virtual host");
+    *why = w->tls_problem;
+    return STATUS_BAD_CONFIG;
+}
+
+/* The pair for the handshakes to come; the connections that are there keep the one they have. */
+static enum status load_pair(struct ws_server *w, struct problem *why)
+{
+    struct tls_pair *fresh;
+    int64_t now = clock_wall_ms();
+    enum status s = tls_pair_load(&fresh, w->o.cert, w->o.key, now, why);
+    if (s != STATUS_OK)
+        return s;
+    tls_pair_destroy(w->pair);
+    w->pair = fresh;
+    bool early = now < tls_pair_begins_ms(fresh);
+    if (tls_pair_expired(fresh))
+        log_line(LOG_WARN, "certificate-out-of-date", LOG_S("cert", w->o.cert),
+                 LOG_S("why", early ? "it is not valid yet" : "it has expired"),
+                 LOG_S("remedy", early ? "look at this machine's clock"
+                                       : "put a new one in its place and send SIGHUP"),
+                 LOG_END);
+    return STATUS_OK;
+}
+
+enum status ws_server_reload_tls(struct ws_server *w, struct problem *why)
+{
+    return w->pair ? load_pair(w, why) : STATUS_OK;
 }
 
 static enum status open_door(struct ws_server *w, size_t i, struct problem *why)
@@ -553,13 +598,16 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
     list_init(&w->pongs);
     ev_timer_init(&w->ping_check, on_ping_check, PING_CHECK_S, PING_CHECK_S);
     w->ping_check.data = w;
-    enum status s = make_context(w, why);
+    enum status s = has_tls(o) ? load_pair(w, why) : STATUS_OK;
+    if (s == STATUS_OK)
+        s = make_context(w, why);
     for (size_t i = 0; s == STATUS_OK && i < o->listen_count && i < WS_LISTENERS_MAX; i++)
         s = open_door(w, i, why);
     if (s != STATUS_OK) {
         ws_server_stop(w);
         return s;
     }
+    w->o.listen = NULL; /* the caller's, and read */
     ev_timer_start(loop, &w->ping_check);
     *out = w;
     return STATUS_OK;
@@ -599,5 +647,6 @@ void ws_server_stop(struct ws_server *w)
     ev_timer_stop(w->loop, &w->ping_check);
     if (w->context)
         lws_context_destroy(w->context);
+    tls_pair_destroy(w->pair);
     free(w);
 }
