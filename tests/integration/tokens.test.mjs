@@ -86,14 +86,14 @@ describe("tokens", () => {
     test("a token's end ends the membership; refresh in time goes on", async () => {
         const stays = await world.join({ room: "yard", peer: "stays", token: token("ES256", { exp: inSeconds(3) }) });
         const goes = await world.join({ room: "yard", peer: "goes", token: token("ES256", { exp: inSeconds(3) }) });
-        const ack = await stays.ask({ type: "refresh", token: token("HS256") }, "ack");
+        const ack = await stays.request({ type: "refresh", token: token("HS256") });
         assert.ok(ack.tokenExpiresIn > 3590);
         assert.deepEqual(ack.iceServers, []);
         const { code } = await goes.closed;
         assert.equal(code, 4401);
         assertError(goes.received.at(-1), { code: 401, error: "unauthorized" });
         await until(() => stays.received.some((m) => m.left?.some((l) => l.peer === "goes" && l.reason === "expired")), "goes left");
-        await stays.ask({ type: "leave" }, "ack");
+        await stays.request({ type: "leave" });
     });
 
     test("who proves the name takes it over", async () => {
@@ -103,7 +103,7 @@ describe("tokens", () => {
         const fresh = await world.join({ room: "yard", token: token("EdDSA", { sub: "ada" }) });
         assert.equal(fresh.joined.peer, "ada");
         assert.equal((await old.closed).code, 4409);
-        await fresh.ask({ type: "leave" }, "ack");
+        await fresh.request({ type: "leave" });
     });
 
     test("the token's meta counts", async () => {
@@ -111,8 +111,8 @@ describe("tokens", () => {
             token: token("HS256", { meta: { name: "Bob" } }) });
         const other = await world.join({ room: "yard", peer: "see", token: token("HS256") });
         assert.deepEqual(other.joined.peers.find((p) => p.peer === "bob").meta, { name: "Bob", hat: 1 });
-        await peer.ask({ type: "leave" }, "ack");
-        await other.ask({ type: "leave" }, "ack");
+        await peer.request({ type: "leave" });
+        await other.request({ type: "leave" });
     });
 
     const looks = [
@@ -144,7 +144,7 @@ describe("tokens", () => {
         assert.equal(room.room, "yard");
         assert.deepEqual(room.peers.map(({ since, ...rest }) => rest),
             [{ peer: "bob", kind: "browser", meta: { hat: 1 }, via: bridge.ready.bridge }]);
-        await peer.ask({ type: "leave" }, "ack");
+        await peer.request({ type: "leave" });
     });
 });
 
@@ -172,7 +172,7 @@ test("keys are exchanged at SIGHUP; sessions go on", async () => {
     bridge.kill("SIGHUP");
     await bridge.line(/reload-failed/);
     await member.ask({ type: "ping" }, "pong");
-    await second.ask({ type: "refresh", token: fresh.token({ rooms: ["r"] }) }, "ack");
+    await second.request({ type: "refresh", token: fresh.token({ rooms: ["r"] }) });
     bridge.admin = fresh.token({ can: ["admin"] });
     await world.end();
 });
