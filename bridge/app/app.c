@@ -3,6 +3,7 @@
 #include "app/ice_rules.h"
 #include "app/keys.h"
 #include "app/parts.h"
+#include "app/reload.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/data_dir.h"
@@ -113,25 +114,13 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
     ev_timer_start(loop, &p->drain_check);
 }
 
-static void say_reload(const char *what, enum status s, const struct problem *why)
-{
-    if (s == STATUS_OK)
-        log_line(LOG_INFO, "reloaded", LOG_S("what", what), LOG_END);
-    else
-        log_line(LOG_ERROR, "reload-failed", LOG_S("what", what), LOG_S("why", why->text),
-                 LOG_S("remedy", "the old one stays in force until the next SIGHUP"), LOG_END);
-}
-
-/* Reads again what may change while we run. Nobody is disconnected, and what is wrong changes
- * nothing. */
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct parts *p = w->data;
-    struct problem why = {0};
     (void)loop;
     (void)events;
-    if (p->config->tls.cert)
-        say_reload("certificate", ws_server_reload_tls(p->server, &why), &why);
+    if (!p->drain_deadline_us)
+        reload(p);
 }
 
 static void on_broker_change(void *arg, bool running)
@@ -323,13 +312,18 @@ static void start_watchers(struct parts *p)
     ev_timer_init(&p->drain_check, on_drain_check, DRAIN_CHECK_S, DRAIN_CHECK_S);
     ev_signal_init(&p->term, on_signal, SIGTERM);
     ev_signal_init(&p->interrupt, on_signal, SIGINT);
-    ev_signal_init(&p->hangup, on_hangup, SIGHUP);
-    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data =
-        p->hangup.data = p;
+    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data = p;
     ev_prepare_start(p->loop, &p->flush);
     ev_timer_start(p->loop, &p->tick);
     ev_signal_start(p->loop, &p->term);
     ev_signal_start(p->loop, &p->interrupt);
+}
+
+/* Before anything else: a SIGHUP while we start would end us, and is heard when the loop runs. */
+static void watch_hangup(struct parts *p)
+{
+    ev_signal_init(&p->hangup, on_hangup, SIGHUP);
+    p->hangup.data = p;
     ev_signal_start(p->loop, &p->hangup);
 }
 
@@ -402,6 +396,7 @@ int app_run(const struct config *c)
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(c);
     p.loop = ev_default_loop(EVFLAG_AUTO);
+    watch_hangup(&p);
     enum status s = start(&p, &why);
     if (s == STATUS_OK)
         ev_run(p.loop, 0);
