@@ -30,14 +30,6 @@ static void take_access(struct router *r, struct session *s, struct access *acce
     watch_expiry(r, s);
 }
 
-/* The name in the log is what an operator may block. */
-static void log_failure(const struct visitor *visitor, const struct problem *why)
-{
-    char address[VISITOR_TEXT_MAX];
-    log_line(LOG_INFO, "unauthorized", LOG_S("address", visitor_format(visitor, address)),
-             LOG_S("why", why->text), LOG_END);
-}
-
 static enum status verify(struct router *r, struct visitor *visitor, struct text token,
                           struct access **out, struct problem *why)
 {
@@ -55,7 +47,6 @@ static enum status verify(struct router *r, struct visitor *visitor, struct text
     if (status != STATUS_UNAUTHORIZED)
         return status;
     r->metrics.tokens_refused++;
-    log_failure(visitor, why);
     if (visitor)
         visitor_failed(visitor, r->now.mono_us);
     return status;
@@ -85,6 +76,7 @@ void admission_open(struct router *r, struct session *s, struct text token)
     }
     r->metrics.refused[FROM_WS][status]++;
     router_send_error(r, s, &why, none, none);
+    router_log_refused(r, "ws", s->visitor, none, none, &why);
     r->socket_ops.close(s->socket, status == STATUS_UNAUTHORIZED ? 4401 : 1013,
                         status_word(status));
 }
@@ -160,6 +152,8 @@ enum status admission_admin(struct router *r, struct visitor *visitor, struct te
     if (status == STATUS_OK && !access_admin(access))
         status = forbid(why, "the token does not have the right `admin` in its claim `can`");
     access_destroy(access);
+    if (status != STATUS_OK)
+        router_log_refused(r, "http", visitor, text_of_str(""), text_of_str(""), why);
     return status;
 }
 

@@ -14,7 +14,7 @@ void inbound_refuse(struct router *r, struct text room, struct text to, const st
                     struct text id)
 {
     int64_t retry_ms;
-    router_log_refused(r, "mqtt", room, to, p);
+    router_log_refused(r, "mqtt", NULL, room, to, p);
     if (!rate_take(&r->error_replies, &inbound_error_replies, 1, r->now.mono_us, &retry_ms)) {
         r->metrics.dropped[DROP_ERROR_REPLIES]++;
         return;

@@ -133,15 +133,18 @@ void router_send_error(struct router *r, struct session *s, const struct problem
     router_send(r, s);
 }
 
-void router_log_refused(struct router *r, const char *from, struct text room, struct text peer,
-                        const struct problem *p)
+void router_log_refused(struct router *r, const char *from, const struct visitor *visitor,
+                        struct text room, struct text peer, const struct problem *p)
 {
+    char address[VISITOR_TEXT_MAX];
     uint64_t unsaid = 0;
     enum log_level level =
         log_budget_take(&r->refusals, r->now.mono_us, &unsaid) ? LOG_INFO : LOG_DEBUG;
-    log_line(level, "refused", LOG_S("from", from), LOG_T("room", room.p, text_len(&room)),
-             LOG_T("peer", peer.p, text_len(&peer)), LOG_S("error", status_name(p->status)),
-             LOG_S("why", p->text), LOG_I("unsaid", unsaid), LOG_END);
+    log_line(level, "refused", LOG_S("from", from),
+             LOG_S("address", visitor_format(visitor, address)),
+             LOG_T("room", room.p, text_len(&room)), LOG_T("peer", peer.p, text_len(&peer)),
+             LOG_S("error", status_name(p->status)), LOG_S("why", p->text), LOG_I("unsaid", unsaid),
+             LOG_END);
 }
 
 void router_refuse(struct router *r, struct session *s, const struct problem *p,
@@ -151,7 +154,7 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
     int code = status_close_code(p->status);
     r->metrics.refused[FROM_WS][p->status]++;
     router_send_error(r, s, p, envelope_plain(e, FIELD_ID, id), envelope_text(e, FIELD_TO));
-    router_log_refused(r, "ws", s->peer ? room_name(s->peer->room) : text_of_str(""),
+    router_log_refused(r, "ws", s->visitor, s->peer ? room_name(s->peer->room) : text_of_str(""),
                        s->peer ? peer_name(s->peer) : text_of_str(""), p);
     if (code)
         r->socket_ops.close(s->socket, code, status_word(p->status));
@@ -245,6 +248,7 @@ static void on_refresh(struct router *r, struct session *s, const struct envelop
     }
     r->metrics.refused[FROM_WS][status]++;
     router_send_error(r, s, &why, id, text_of_str(""));
+    router_log_refused(r, "ws", s->visitor, room_name(s->peer->room), peer_name(s->peer), &why);
 }
 
 /* What only a member may send. */

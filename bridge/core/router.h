@@ -136,8 +136,8 @@ void router_send_error(struct router *r, struct session *s, const struct problem
 void router_refuse(struct router *r, struct session *s, const struct problem *p,
                    const struct envelope *e);
 /* One line for what was refused; of a flood only some, which say how many were not. */
-void router_log_refused(struct router *r, const char *from, struct text room, struct text peer,
-                        const struct problem *p);
+void router_log_refused(struct router *r, const char *from, const struct visitor *visitor,
+                        struct text room, struct text peer, const struct problem *p);
 void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers);
 enum status router_publish(struct router *r, struct text payload, bool retain, uint32_t expiry_s,
                            const char *reason, struct delivery *d); /* to r->topic */

@@ -186,7 +186,7 @@ test("too many bad tokens make an address wait", async () => {
     assert.deepEqual(errors.slice(0, 4).map((e) => e.error), Array(4).fill("unauthorized"));
     assertError(errors[5], { code: 429, error: "rate-limited" });
     assert.ok(errors[5].retryAfter > 0 && errors[5].retryAfter <= 60_000);
-    await bridge.line(/unauthorized address=127\.0\.0\.1 /);
+    await bridge.line(/refused from=ws address=127\.0\.0\.1 .*error=unauthorized/);
     await until(async () => (await tryJoin(bridge, { token: key.token({ rooms: ["*"] }) })).peer, "the wait is over");
     assertLog(bridge);
     await endAll(bridge);
