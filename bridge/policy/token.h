@@ -15,7 +15,7 @@
  * Neither a problem's text nor anything else that leaves here holds a part of a token or of a key.
  *
  * Threads: a struct token_keys belongs to one thread at a time. No I/O, no clock. OpenSSL's
- * libcrypto is used in the files token*.c and jwk.c only. */
+ * libcrypto does the arithmetic, in token_key*.c and jwk.c only. */
 #ifndef SIGBRIDGE_POLICY_TOKEN_H
 #define SIGBRIDGE_POLICY_TOKEN_H
 
@@ -59,8 +59,8 @@ size_t token_keys_count(const struct token_keys *k);
  *   - a JWKS or a single JWK (RFC 7517), when its first byte is '{': the keys in it that fit `alg`
  *     are taken, each under its own `kid`; with a `kid` given here only that one (a key without one
  *     gets it). None fits: an error;
- *   - for HS256 otherwise the raw secret; one line end behind it is not part of it. A PEM file is
- *     refused: verifying with a public key as a secret would let everybody sign;
+ *   - for HS256 otherwise the raw secret; one line end behind a text is not part of it. A PEM file
+ * is refused: verifying with a public key as a secret would let everybody sign;
  *   - for the others a PEM public key, certificate, or private key, of which only the public half
  *     is kept.
  * kid: empty, or 1 to 64 bytes of printable ASCII. The bytes are not kept; wiping them is the

@@ -1,5 +1,6 @@
 /* One key, parsed once: from a secret, a PEM text or the parameters of a JWK, through the check of
- * its strength, to signing and verifying. Of the bridge, only token_key*.c and jwk.c know OpenSSL.
+ * its strength, to signing and verifying. Of the token's files only token_key*.c and jwk.c know
+ * OpenSSL.
  *
  * What goes wrong inside OpenSSL leaves nothing in its queue of errors: the TLS sockets of the same
  * thread read that.
