@@ -182,7 +182,8 @@ test("a viewer that hides its addresses behind mDNS names", async (t) => {
         await watching.tell({ type: "candidate", candidate: {
             candidate: "candidate:9 1 udp 2122260223 192.0.2.1 40000 typ host", sdpMid: invite ? "video0" : "0", sdpMLineIndex: 0,
         } });
-        assert.match(watching.told.at(-1).candidate.candidate, / [-0-9a-f]{36}\.local 40000 /);
+        /* Somewhere: Chromium's own may come in between. */
+        assert.ok(watching.told.some((m) => / [-0-9a-f]{36}\.local 40000 /.test(m.candidate?.candidate)));
         await watching.playing(5);
         await watching.close();
     }
