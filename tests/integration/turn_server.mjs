@@ -17,12 +17,12 @@ export const turnUser = (secret, expires, name) => {
 };
 
 /* With the secret in its configuration file, as broker and bridge have theirs. Everything stays on
- * the loopback interface. */
-export async function startTurn({ secret, dir = tempDir("turn") }) {
+ * the loopback interface, which has 127.0.0.2 too: a relay there is not where its clients are. */
+export async function startTurn({ secret, relay = "127.0.0.1", dir = tempDir("turn") }) {
     const port = await freePort();
     const file = join(dir, "turnserver.conf");
     writeFileSync(file, [
-        "listening-ip=127.0.0.1", "relay-ip=127.0.0.1", `listening-port=${port}`, "allow-loopback-peers", "fingerprint",
+        "listening-ip=127.0.0.1", `relay-ip=${relay}`, `listening-port=${port}`, "allow-loopback-peers", "fingerprint",
         "realm=example.org", "use-auth-secret", `static-auth-secret=${secret}`, "no-cli", "no-tls", "no-dtls",
         "log-file=stdout", "simple-log", "no-software-attribute", `pidfile=${join(dir, "pid")}`, `userdb=${join(dir, "db")}`,
         "verbose", "",

@@ -1,0 +1,146 @@
+/* A room where nobody learns anybody's address: two browsers connect through a real TURN server, with
+ * the bridge's time-limited credentials, and nothing that signaling carries holds an address of
+ * theirs. The relay has an address of its own (127.0.0.2), so that nothing but relay to relay works:
+ * each side lets only the other's relay in (RFC 8656 section 9). */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join as joinPath } from "node:path";
+import { after, before, test } from "node:test";
+import { endAll, startBridge, tempDir, until, webRoot } from "../integration/harness.mjs";
+import { startTurn } from "../integration/turn_server.mjs";
+import { Mqtt, PREFIX } from "../integration/world.mjs";
+import { close, framesAdvance, launch, open } from "./browser.mjs";
+
+const SECRET = "relay-7dK2mQw9";
+const RELAY = "127.0.0.2";
+
+let browser, bridge, turn;
+before(async () => {
+    turn = await startTurn({ secret: SECRET, relay: RELAY });
+    const file = joinPath(tempDir("secret"), "turn-secret");
+    writeFileSync(file, SECRET, { mode: 0o600 });
+    browser = await launch();
+    bridge = await startBridge({
+        web: webRoot(),
+        config: `ice_policies = ( { rooms = "relay-*"; relay_only = true; } );
+            ice_servers = ( { urls = ["turn:127.0.0.1:${turn.port}?transport=udp"]; secret_file = "${file}"; } );\n`,
+    });
+});
+after(async () => {
+    await browser?.close();
+    if (bridge)
+        await endAll(bridge);
+    await turn?.stop();
+});
+
+/* A page in a room, with every frame of its sockets in `sent` and `got`, and its peer connections in
+ * `window.connections`. */
+async function enter(room, name) {
+    const page = await open(browser, "about:blank");
+    page.sent = [];
+    page.got = [];
+    page.on("websocket", (socket) => {
+        socket.on("framesent", ({ payload }) => page.sent.push(payload));
+        socket.on("framereceived", ({ payload }) => page.got.push(payload));
+    });
+    await page.addInitScript(() => {
+        window.connections = [];
+        window.RTCPeerConnection = class extends window.RTCPeerConnection {
+            constructor(...args) {
+                super(...args);
+                window.connections.push(this);
+            }
+        };
+    });
+    await page.goto(bridge.url);
+    await page.getByLabel("Room").fill(room);
+    await page.getByLabel("Your name").fill(name);
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.locator("body[data-stage=room]").waitFor();
+    return page;
+}
+
+/* Who reads along at the broker. */
+async function listen(room) {
+    const tap = await Mqtt.connect(bridge.mqtt);
+    await tap.subscribe(`${PREFIX}/rooms/${room}/#`);
+    return tap;
+}
+
+async function call(room) {
+    const tap = await listen(room);
+    const pages = [await enter(room, "ada"), await enter(room, "bob")];
+    const [ada, bob] = pages;
+    await ada.locator('#people [data-peer="bob"]').getByRole("button", { name: /^Call/ }).click();
+    await bob.getByRole("dialog", { name: "ada calls" }).getByRole("button", { name: "Accept" }).click();
+    for (const page of pages) {
+        await page.locator("#call[data-state=talking]").waitFor();
+        await framesAdvance(page.locator("#call-remote"), 15);
+    }
+    return { tap, pages };
+}
+
+/* The pair that carries the media, and what came by it. */
+function selected(page) {
+    return page.evaluate(async () => {
+        const connection = window.connections.find((one) => one.connectionState === "connected");
+        const stats = await connection.getStats();
+        const transport = [...stats.values()].find(({ type }) => type === "transport");
+        const pair = stats.get(transport.selectedCandidatePairId);
+        const side = ({ candidateType, address, port, protocol }) => ({ type: candidateType, address, port, protocol });
+        return { local: side(stats.get(pair.localCandidateId)), remote: side(stats.get(pair.remoteCandidateId)), bytes: pair.bytesReceived };
+    });
+}
+
+/* Candidates in a message, wherever they stand: [{type, address, related}]. */
+function candidatesIn(text) {
+    return [...text.matchAll(/candidate:\S+ \d+ \S+ \d+ (\S+) \d+ typ (\w+)(?: raddr (\S+))?/g)]
+        .map(([, address, type, related]) => ({ type, address, related }));
+}
+
+const isMessage = (text) => /"type":"(offer|answer|candidate|candidates)"/.test(text);
+
+test("a relay-only room: media through TURN, and no address of anybody on the way", async () => {
+    const { tap, pages } = await call("relay-yard");
+    for (const page of pages) {
+        const { local, remote, bytes } = await selected(page);
+        assert.deepEqual([local.type, remote.type], ["relay", "relay"]);
+        assert.deepEqual([local.address, remote.address], [RELAY, RELAY]);
+        await until(async () => (await selected(page)).bytes > bytes, "more media comes through the relay");
+        const username = page.got.map((frame) => JSON.parse(frame)).find(({ type }) => type === "joined").iceServers[0].username;
+        await turn.line((line) => line.includes(`username=<${username}>`) && line.includes("new, "));
+    }
+
+    /* What they tried to send: there was something to keep back. */
+    const tried = pages.flatMap((page) => page.sent).flatMap(candidatesIn);
+    const own = new Set(tried.flatMap(({ type, address, related }) => [type === "relay" ? undefined : address, related])
+        .filter((address) => address !== undefined && address !== "0.0.0.0" && address !== "::"));
+    assert.ok(tried.some(({ type }) => type === "host") && own.size > 0, JSON.stringify(tried));
+
+    /* And what arrived anywhere. */
+    const arrived = [...pages.flatMap((page) => page.got), ...tap.mail.all.map(({ text }) => text)].filter(isMessage);
+    assert.ok(arrived.length >= 6, "offer, answer and candidates, at the pages and at the broker");
+    const candidates = arrived.flatMap(candidatesIn);
+    assert.ok(candidates.length >= 4, JSON.stringify(candidates));
+    for (const { type, address, related } of candidates)
+        assert.deepEqual({ type, address, related }, { type: "relay", address: RELAY, related: "0.0.0.0" });
+    for (const text of arrived) {
+        for (const address of own)
+            assert.ok(!text.includes(address), `${address} in ${text}`);
+        assert.doesNotMatch(text, /typ (host|srflx|prflx)|\.local|127\.0\.0\.1/);
+    }
+    await tap.end();
+    await Promise.all(pages.map((page) => close(page)));
+});
+
+test("the same in a room without a policy: the addresses are there, and media takes the direct way", async () => {
+    const { tap, pages } = await call("open-yard");
+    for (const page of pages) {
+        const { local } = await selected(page);
+        assert.notEqual(local.type, "relay");
+        assert.ok(page.got.flatMap(candidatesIn).some(({ type }) => type === "host"));
+    }
+    assert.ok(tap.mail.all.flatMap(({ text }) => candidatesIn(text)).some(({ type }) => type === "host"));
+    await tap.end();
+    await Promise.all(pages.map((page) => close(page)));
+});
