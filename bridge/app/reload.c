@@ -4,7 +4,7 @@
 #include "app/parts.h"
 #include "base/log.h"
 
-enum { WHAT_MAX = 16 };
+enum { WHAT_MAX = 32 };
 
 static enum status reload_keys(struct parts *p, struct problem *why)
 {
@@ -42,7 +42,7 @@ void reload(struct parts *p)
         const char *name;
         bool (*configured)(const struct config *c);
         enum status (*reload)(struct parts *p, struct problem *why);
-    } all[] = {{"keys", has_keys, reload_keys}, {"tls", has_tls, reload_tls}};
+    } all[] = {{"keys", has_keys, reload_keys}, {"certificate", has_tls, reload_tls}};
     char bytes[WHAT_MAX];
     struct buf what;
     bool failed = false;
