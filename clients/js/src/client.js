@@ -10,11 +10,13 @@ import { Pinger } from "./pinger.js";
 import { checkIncoming, checkName, checkOutgoing } from "./protocol.js";
 import { applyPresence, isEmpty, replaceRoster } from "./roster.js";
 import { ReconnectingSocket } from "./socket.js";
+import { TokenKeeper } from "./token.js";
 
 /**
  * @typedef {import("./index.js").SignalingOptions} SignalingOptions
  * @typedef {import("./index.js").SignalingState} SignalingState
  * @typedef {import("./index.js").StateDetail} StateDetail
+ * @typedef {import("./index.js").ConnectChange} ConnectChange
  * @typedef {import("./index.js").Joined} Joined
  * @typedef {import("./index.js").Peer} Peer
  * @typedef {import("./index.js").Ack} Ack
@@ -42,7 +44,7 @@ const defaults = {
   joinTimeout: 15000,
   ackTimeout: 35000,
   queueTimeout: 30000,
-  queueLimit: 256,
+  queueLimit: 1024,
   keepalive: 25000,
   takenRetries: 8,
 };
@@ -61,6 +63,7 @@ export class Signaling extends Messages {
   #socket;
   #outbox;
   #pinger;
+  #tokens;
   /** @type {SignalingState} */ #state = "idle";
   #room;
   #peer;
@@ -74,7 +77,8 @@ export class Signaling extends Messages {
   /** @type {Arrival | null} */ #arrival = null; // what connect() promised
   /** @type {string | undefined} */ #token; // for the join that comes next
   /** @type {unknown} */ #joinTimer = null;
-  /** @type {SignalingError | null} */ #refusal = null; // of the last join, until the socket is gone
+  /** @type {SignalingError | null} */ #refusal = null; // why the bridge ends this, until the socket is gone
+  /** @type {string | undefined} */ #lostBy; // the word for the last loss
   #takenTries = 0;
   #tokenTries = 0;
 
@@ -102,7 +106,7 @@ export class Signaling extends Messages {
         opened: () => this.#sendJoin(),
         received: (text) => this.#receive(text),
         lost: (loss) => this.#lost(loss),
-        waiting: (plan) => this.#setState("waiting", { ...plan, closeCode: plan.code }),
+        waiting: (plan) => this.#setState("waiting", { ...plan, closeCode: plan.code, error: this.#lostBy }),
         ended: (error, loss) => this.#stop(error, loss),
       },
     );
@@ -112,6 +116,11 @@ export class Signaling extends Messages {
       write: () => this.#write({ type: "ping" }),
       silent: () => this.#socket.drop("the bridge does not answer"),
     });
+    this.#tokens = new TokenKeeper(
+      options.token,
+      { timers: this.#timers, random: options.backoff?.random ?? Math.random },
+      { renew: (token) => this.send({ type: "refresh", token }), failed: (thrown) => this.#notRenewed(thrown) },
+    );
     this._calls = new Calls(this);
   }
 
@@ -149,7 +158,7 @@ export class Signaling extends Messages {
 
   // --- being there -------------------------------------------------------------------------------
 
-  /** @param {{room?: string, peer?: string, meta?: Meta}} [change] @returns {Promise<Joined>} */
+  /** @param {ConnectChange} [change] @returns {Promise<Joined>} */
   connect(change = {}) {
     if (this.#state === "closed") return Promise.reject(closedError());
     if (this.#state === "joined" && this.#joined) return Promise.resolve(this.#joined);
@@ -204,7 +213,7 @@ export class Signaling extends Messages {
     if (this.#state === "idle")
       throw new SignalingError("not-joined", "not in a room: call connect() first", { to: checked.to });
     const ack = await this.#outbox.push(checked, timeout);
-    if (ack.iceServers) this.#iceServers = ack.iceServers;
+    if (checked.type === "refresh" && this.#state === "joined") this.#takeMeans(ack);
     return ack;
   }
 
@@ -217,9 +226,11 @@ export class Signaling extends Messages {
 
   /** @param {string} [token] @param {SendOptions} [options] */
   async refresh(token, options) {
-    const fresh = token ?? (await this.#askForToken());
+    const fresh = token ?? (await this.#tokens.ask());
     if (fresh === undefined) throw new SignalingError("unauthorized", "there is no token to hand in");
-    return this.send({ type: "refresh", token: fresh }, options);
+    const ack = await this.send({ type: "refresh", token: fresh }, options);
+    if (token !== undefined && !this.#tokens.renews) this.#tokens.replace(token);
+    return ack;
   }
 
   /** @param {SendOptions} [options] */
@@ -241,12 +252,7 @@ export class Signaling extends Messages {
   // --- joining -----------------------------------------------------------------------------------
 
   async #fetchToken() {
-    this.#token = await this.#askForToken();
-  }
-
-  async #askForToken() {
-    const { token } = this.#options;
-    return typeof token === "function" ? token() : token;
+    this.#token = await this.#tokens.ask();
   }
 
   /** On the socket that leave() left open. */
@@ -275,6 +281,7 @@ export class Signaling extends Messages {
     let join;
     try {
       join = checkOutgoing({ type: "join", room: this.#room, peer: this.#peer, token: this.#token, meta: this.#meta });
+      this.#token = undefined;
     } catch (thrown) {
       this.#refuseJoin(/** @type {SignalingError} */ (thrown));
       return;
@@ -286,7 +293,7 @@ export class Signaling extends Messages {
   #takeJoined(message) {
     this.#clearJoinTimer();
     const rejoined = this.#joined !== null;
-    const { room, peer, session, secret, peers, iceServers = [], resumeWindow = 0, limits = {} } = message;
+    const { room, peer, session, secret, peers, iceServers = [], resumeWindow = 0, limits = {}, tokenExpiresIn } = message;
     this.#takenTries = 0;
     this.#tokenTries = 0;
     this.#room = room;
@@ -296,10 +303,11 @@ export class Signaling extends Messages {
     this.#limits = limits;
     const missed = replaceRoster(this.#peers, peers, peer);
     const roster = [...this.#peers.values()];
-    this.#joined = { room, peer, session, peers: roster, iceServers, resumeWindow, limits, rejoined };
+    this.#joined = { room, peer, session, peers: roster, iceServers, resumeWindow, limits, tokenExpiresIn, rejoined };
     this.#socket.good();
     this.#pinger.start();
     this.#setState("joined");
+    this.#takeMeans({ iceServers, tokenExpiresIn });
     this.#outbox.open({
       write: (queued) => this.#write(queued),
       congested: () => this.#socket.congested,
@@ -311,6 +319,22 @@ export class Signaling extends Messages {
     if (rejoined && !isEmpty(missed)) emit(this, "presence", missed);
     this._calls.presence(missed);
     if (rejoined) this._calls.rejoined();
+  }
+
+  /** What `joined` and the `ack` of a `refresh` bring. @param {Pick<Ack, "iceServers" | "tokenExpiresIn">} means */
+  #takeMeans({ iceServers, tokenExpiresIn }) {
+    this.#tokens.expiresIn(tokenExpiresIn);
+    if (!iceServers) return;
+    this.#iceServers = iceServers;
+    emit(this, "iceservers", iceServers);
+  }
+
+  /** The old token still counts. @param {unknown} thrown by the token function, or the bridge's refusal */
+  #notRenewed(thrown) {
+    if (this.#state !== "joined") return; // joining again asks again
+    const sentence = `the token could not be renewed: ${textOf(thrown)}`;
+    const word = thrown instanceof SignalingError ? thrown.error : "unauthorized";
+    emit(this, "error", new SignalingError(word, sentence, { cause: thrown }));
   }
 
   /** @param {SignalingError} error */
@@ -326,17 +350,21 @@ export class Signaling extends Messages {
   #lost(loss) {
     this.#clearJoinTimer();
     this.#pinger.stop();
+    this.#tokens.stop();
     this.#outbox.interrupt();
     if (this.#state === "idle") return new SignalingError("closed", loss.reason);
-    const refusal = this.#refusal;
+    const error = this.#causeOf(loss);
     this.#refusal = null;
-    if (refusal) return this.#isFinal(refusal) ? refusal : null;
-    if (loss.code === 4409)
+    this.#lostBy = error?.error;
+    return error && this.#isFinal(error) ? error : null;
+  }
+
+  /** @param {Loss} loss @returns {SignalingError | null} null: we cannot tell, or it does not matter */
+  #causeOf({ code, reason }) {
+    if (code === 4409)
       return new SignalingError("replaced", "a newer session of the same name took over: close one of them");
-    if (loss.code === 4401) {
-      const error = new SignalingError("unauthorized", `the bridge ended the membership: ${loss.reason}`);
-      return this.#isFinal(error) ? error : null;
-    }
+    if (this.#refusal) return this.#refusal;
+    if (code === 4401) return new SignalingError("unauthorized", `the bridge ended the membership: ${reason}`);
     return null;
   }
 
@@ -349,7 +377,7 @@ export class Signaling extends Messages {
     }
     if (error === "unauthorized") {
       this.#tokenTries += 1;
-      return typeof this.#options.token !== "function" || this.#tokenTries > TOKEN_RETRIES;
+      return !this.#tokens.renews || this.#tokenTries > TOKEN_RETRIES;
     }
     return code !== 429 && code < 500;
   }
@@ -366,12 +394,14 @@ export class Signaling extends Messages {
   #end(state, error, loss) {
     this.#clearJoinTimer();
     this.#pinger.stop();
+    this.#tokens.stop();
+    this.#token = undefined;
     this.#joined = null;
     this.#session = null;
     this.#peers.clear();
     const arrival = this.#arrival;
     this.#arrival = null;
-    this.#setState(state, { reason: error.message, closeCode: loss?.code });
+    this.#setState(state, { reason: error.message, closeCode: loss?.code, error: error.error });
     this.#outbox.abandon(error);
     arrival?.reject(error);
   }
@@ -434,6 +464,8 @@ export class Signaling extends Messages {
     const problem = new SignalingError(error, sentence, { code, id, to, retryAfter, rule });
     if (id !== undefined && this.#outbox.refuse(id, problem)) return;
     if (this.#state === "joining") this.#refuseJoin(problem);
+    // The token has expired: the bridge closes the socket next, and that is when we tell.
+    else if (error === "unauthorized") this.#refusal = problem;
     else emit(this, "error", problem);
   }
 
@@ -459,18 +491,19 @@ export class Signaling extends Messages {
   }
 
   /** @param {SignalingState} state @param {Partial<StateDetail> & {code?: number}} [more] */
-  #setState(state, { retryIn, attempt, reason, closeCode } = {}) {
+  #setState(state, { retryIn, attempt, reason, closeCode, error } = {}) {
     const previous = this.#state;
     if (previous === state && state !== "waiting") return;
     this.#state = state;
-    emit(this, "state", { state, previous, retryIn, attempt, reason, closeCode });
+    emit(this, "state", { state, previous, retryIn, attempt, reason, closeCode, error });
   }
 
-  /** @param {{room?: string, peer?: string, meta?: Meta}} change */
-  #change({ room, peer, meta }) {
+  /** @param {ConnectChange} change */
+  #change({ room, peer, meta, token }) {
     if (room !== undefined) this.#room = checkName(room, "room");
     if (peer !== undefined) this.#peer = checkName(peer, "peer");
     if (meta !== undefined) this.#meta = meta;
+    if (token !== undefined) this.#tokens.replace(token);
   }
 
   #clearJoinTimer() {

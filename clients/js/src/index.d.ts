@@ -31,7 +31,7 @@ export interface Peer {
 
 export interface Departure {
   peer: string;
-  /** Why, in a word of the bridge: `leave`, `gone`, … ; `missed` when it went while we were away. */
+  /** Why, in a word of the bridge: `leave`, `gone`, `expired`, … ; `missed` when it went while we were away. */
   reason?: string;
 }
 
@@ -51,10 +51,13 @@ export interface Joined {
   session: string;
   /** Everyone else in the room. */
   peers: Peer[];
+  /** Their TURN credentials may end: `signaling.iceServers` has the newest. */
   iceServers: RTCIceServer[];
   /** Seconds for which a dropped socket keeps its membership; 0: not at all. */
   resumeWindow: number;
   limits: Limits;
+  /** Seconds until the token expires; absent where no token is in use. */
+  tokenExpiresIn?: number;
   /** True when this is not the first time: the connection was lost and is back. */
   rejoined: boolean;
 }
@@ -93,6 +96,7 @@ export interface Ack {
   id: string;
   /** Only for `refresh`. */
   iceServers?: RTCIceServer[];
+  tokenExpiresIn?: number;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -190,13 +194,29 @@ export interface BackoffOptions {
   random?: () => number;
 }
 
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** What `connect()` may change while the client is `idle`. */
+export interface ConnectChange {
+  room?: string;
+  peer?: string;
+  meta?: Meta;
+  /** In place of the one that was refused or has expired. */
+  token?: TokenSource;
+}
+
 export interface SignalingOptions {
   room: string;
   /** Without it the bridge picks a name. The same name is asked for after a reconnect. */
   peer?: string;
   meta?: Meta;
-  /** Asked anew for each connection when it is a function. Travels in `join`, never in the URL. */
-  token?: string | (() => string | Promise<string>);
+  /**
+   * What lets us in. A function is asked for each connection, and again shortly before the token
+   * expires: 30 s, or a tenth of its life if that is less, and up to half of that earlier by chance.
+   * A string is used until it expires; then the client goes `idle` with the error `unauthorized`.
+   * Travels in `join` and `refresh`, never in the URL.
+   */
+  token?: TokenSource;
   /** Default globalThis.WebSocket. */
   WebSocket?: SocketConstructor;
   timers?: Timers;
@@ -208,7 +228,7 @@ export interface SignalingOptions {
   ackTimeout?: number;
   /** How long a message may wait for a connection. Default 30000. */
   queueTimeout?: number;
-  /** How many messages may wait. Default 256. */
+  /** How many messages may wait. Default 1024. */
   queueLimit?: number;
   /** Silence in ms after which we ask whether the bridge is still there; 0 never. Default 25000. */
   keepalive?: number;
@@ -233,6 +253,8 @@ export interface StateDetail {
   attempt?: number;
   /** Why the connection ended, with `waiting` and `idle`. */
   reason?: string;
+  /** The same as a word, with `idle`, and with `waiting` where the bridge gave one: `rate-limited`, … */
+  error?: WireError | LocalError | (string & {});
   /** WebSocket close code, where there was one. */
   closeCode?: number;
 }
@@ -270,8 +292,14 @@ export interface SignalingEventMap {
   call: CustomEvent<IncomingCall>;
   /** The bridge is about to go; the client comes back by itself after `retryAfter` ms. */
   closing: CustomEvent<{ reason?: string; retryAfter: number }>;
-  /** Something failed that no promise tells: a refused join, a replaced session, an unreadable message. */
+  /**
+   * Something failed that no promise tells: a refused join, a replaced session, an expired token, an
+   * unreadable message. While `state` is `joined` the membership goes on, as when a token could not
+   * be renewed: the next try follows by itself.
+   */
   error: CustomEvent<SignalingError>;
+  /** `iceServers` was replaced: with each join, and with each fresh token. */
+  iceservers: CustomEvent<RTCIceServer[]>;
   /** Every message, for a debugging panel. */
   wire: CustomEvent<WireDetail>;
 }
@@ -311,6 +339,7 @@ export class Signaling {
   readonly meta: Meta | undefined;
   /** Everyone else in the room, as last heard. Kept while the connection is lost. */
   readonly peers: ReadonlyMap<string, Peer>;
+  /** For `new RTCPeerConnection()`: the newest that the bridge gave. */
   readonly iceServers: RTCIceServer[];
   readonly limits: Limits;
   /** Number of the last message that a resume would start after. */
@@ -319,10 +348,10 @@ export class Signaling {
   /**
    * Connects and joins, and from then on stays joined: every loss is followed by new tries.
    * Resolves when joined; rejects on a final refusal (`forbidden`, `peer-taken`, …) or `close()`.
-   * While it is under way, further calls return the same promise. After `leave()`, the argument may
-   * name another room, peer or meta.
+   * While it is under way, further calls return the same promise. While `idle` (after `leave()`, or
+   * after a refusal) the argument may name another room, peer, meta or token.
    */
-  connect(change?: { room?: string; peer?: string; meta?: Meta }): Promise<Joined>;
+  connect(change?: ConnectChange): Promise<Joined>;
   /** While `waiting`: try now (the network is back, the page is visible again). */
   reconnect(): void;
   /** Ends the membership and goes `idle`; the socket stays open for another `connect()`. */
@@ -332,7 +361,8 @@ export class Signaling {
 
   /**
    * Sends one message; resolves when the broker has taken it. Order is kept. While the connection
-   * is away, the message waits. Rejects with SignalingError.
+   * is away, the message waits. What the bridge refuses as `rate-limited` is sent again when it asks
+   * for that, up to eight times. Rejects with SignalingError.
    */
   send(message: Outgoing, options?: SendOptions): Promise<Ack>;
   offer(to: string, sdp: string | RTCSessionDescriptionInit, options?: CallSendOptions): Promise<Ack>;
@@ -350,7 +380,11 @@ export class Signaling {
   sealed(to: string, data: string, options?: CallSendOptions): Promise<Ack>;
   /** Replaces our `meta`, now and after reconnects. */
   update(meta: Meta, options?: SendOptions): Promise<Ack>;
-  /** Hands in a new token, by default a fresh one of the `token` function; updates `iceServers`. */
+  /**
+   * Hands in a new token, by default a fresh one of the `token` function; updates `iceServers`. If the
+   * bridge refuses it, the old one still counts. With a `token` function this happens by itself. A
+   * string given here takes the place of the option's string, also for the next connection.
+   */
   refresh(token?: string, options?: SendOptions): Promise<Ack>;
   /** Asks for the bridge's time. `roundTrip` in ms. */
   ping(options?: SendOptions): Promise<{ time: number; roundTrip: number }>;
@@ -380,7 +414,7 @@ export interface IncomingCall extends TypedEventTarget<IncomingCallEventMap> {
 export interface PeerLinkOptions {
   /** Name of the call, where two peers have more than one at a time. Default: the empty string. */
   call?: string;
-  /** For `new RTCPeerConnection()`. Without `iceServers`, those of the bridge are used. */
+  /** For `new RTCPeerConnection()`. Without `iceServers`, those of the bridge are used, the newest whenever a path is sought. */
   rtc?: RTCConfiguration;
   /** All their tracks are sent. */
   streams?: MediaStream[];

@@ -3,6 +3,12 @@
 // A message is first in `#waiting`; while the way is open it is written and moves to `#sent` until
 // the bridge answers its id. Order is kept. At most IN_FLIGHT are unanswered at a time: the bridge
 // remembers that many ids of a session.
+//
+// A message that was `rate-limited` goes back to its place in `#waiting`. All wait as long as the
+// bridge asks for, then go out with gaps, and one at a time may be unanswered; with each answer the
+// gap shrinks and more may. What followed the refused message closely may have been taken
+// nevertheless. Candidates and application data do not mind; but of a call nothing is sent any more
+// that a later offer, answer, invite or bye has overtaken.
 
 import { SignalingError } from "./errors.js";
 
@@ -12,6 +18,9 @@ import { SignalingError } from "./errors.js";
  * @typedef {import("./protocol.js").Message} Message
  * @typedef {{
  *   message: Message,
+ *   number: number,
+ *   refusals: number,
+ *   pace: number,
  *   ackTimeout: number,
  *   resolve: (ack: Ack) => void,
  *   reject: (error: SignalingError) => void,
@@ -22,12 +31,21 @@ import { SignalingError } from "./errors.js";
 
 const IN_FLIGHT = 64;
 const CONGESTION_POLL_MS = 50; // WebSocket has no event for "buffer drained"
+const SLOW_DOWN_TRIES = 8; // a message that is refused once more than this is given up
+const SLOW_DOWN_MS = 1000; // where the bridge names no delay
+const GAP_MS = { least: 10, most: 1000, shrink: 0.95 };
+/** Of one call, these must not change places. */
+const ordered = new Set(["invite", "offer", "answer", "bye"]);
 
 export class Outbox {
   /** @type {Item[]} */ #waiting = [];
   /** @type {Map<string, Item>} */ #sent = new Map();
   /** @type {Way | null} */ #way = null;
   /** @type {unknown} */ #poll = null;
+  #window = IN_FLIGHT; // how many may be unanswered now
+  #gap = 0; // ms between two messages; 0: none
+  #resumeAt = 0; // nothing goes out before
+  #pace = 0; // how often we have slowed down: refusals of one flight count once
   #lastId = 0;
   #timers;
   #limit;
@@ -55,11 +73,15 @@ export class Outbox {
       this.#lastId += 1;
       const item = {
         message: { ...message, id: this.#lastId.toString(36) },
+        number: this.#lastId,
+        refusals: 0,
+        pace: 0,
         ackTimeout,
         resolve,
         reject,
-        timer: this.#timers.setTimeout(() => this.#waitedTooLong(item), this.#queueTimeout),
+        timer: /** @type {unknown} */ (null),
       };
+      this.#limitWaiting(item);
       this.#waiting.push(item);
       this.#flush();
     });
@@ -87,7 +109,11 @@ export class Outbox {
 
   /** @param {Ack} ack */
   acknowledge(ack) {
-    this.#take(ack.id)?.resolve(ack);
+    const item = this.#take(ack.id);
+    if (!item) return;
+    if (item.pace === this.#pace) this.#speedUp();
+    this.#dropOvertaken(item);
+    item.resolve(ack);
     this.#flush();
   }
 
@@ -96,40 +122,94 @@ export class Outbox {
     const item = this.#take(id);
     if (!item) return false;
     error.to ??= item.message.to;
-    item.reject(error);
+    if (!this.#sendsLater(item, error)) item.reject(error);
     this.#flush();
     return true;
   }
 
+  /** @param {Item} item @param {SignalingError} error @returns {boolean} it is back in line */
+  #sendsLater(item, error) {
+    // Tokens have a limit of their own, which must not hold everything else back.
+    if (error.error !== "rate-limited" || item.message.type === "refresh") return false;
+    const wait = error.retryAfter ?? SLOW_DOWN_MS;
+    item.refusals += 1;
+    this.#slowDown(item, Math.min(wait, this.#queueTimeout));
+    if (item.refusals > SLOW_DOWN_TRIES || wait > this.#queueTimeout) return false;
+    this.#limitWaiting(item, error);
+    const next = this.#waiting.findIndex(({ number }) => number > item.number);
+    this.#waiting.splice(next < 0 ? this.#waiting.length : next, 0, item);
+    return true;
+  }
+
+  /** @param {Item} item that was refused @param {number} wait ms */
+  #slowDown({ pace }, wait) {
+    this.#resumeAt = Math.max(this.#resumeAt, this.#timers.now() + wait);
+    if (pace !== this.#pace) return;
+    this.#pace += 1;
+    this.#window = 1;
+    this.#gap = Math.min(GAP_MS.most, Math.max(GAP_MS.least, 2 * this.#gap, wait));
+  }
+
+  #speedUp() {
+    this.#window = Math.min(IN_FLIGHT, this.#window + 1 / Math.floor(this.#window));
+    this.#gap = this.#gap < 1 ? 0 : this.#gap * GAP_MS.shrink;
+  }
+
+  /** @param {Item} taken */
+  #dropOvertaken({ message: { type, to, call }, number }) {
+    if (!ordered.has(type)) return;
+    for (const item of this.#waiting.filter((waits) => waits.number < number)) {
+      const { message } = item;
+      if (!ordered.has(message.type) || message.to !== to || message.call !== call) continue;
+      this.#waiting.splice(this.#waiting.indexOf(item), 1);
+      const sentence = `it came too fast, and a later \`${type}\` to the same peer overtook it`;
+      this.#finish(item).reject(this.#error("rate-limited", sentence, message));
+    }
+  }
+
   #flush() {
-    while (this.#way && this.#waiting.length > 0 && this.#sent.size < IN_FLIGHT) {
-      if (this.#way.congested()) return this.#pollLater();
+    while (this.#way && this.#waiting.length > 0 && this.#sent.size < Math.floor(this.#window)) {
+      const wait = this.#resumeAt - this.#timers.now();
+      if (wait > 0) return this.#pollIn(wait);
+      if (this.#way.congested()) return this.#pollIn(CONGESTION_POLL_MS);
       const item = /** @type {Item} */ (this.#waiting.shift());
       this.#finish(item);
       item.timer = this.#timers.setTimeout(() => this.#noAnswer(item), item.ackTimeout);
+      item.pace = this.#pace;
       this.#sent.set(item.message.id, item);
+      if (this.#gap > 0) this.#resumeAt = this.#timers.now() + this.#gap;
       this.#way.write(item.message);
     }
   }
 
-  #pollLater() {
+  /** @param {number} ms */
+  #pollIn(ms) {
     this.#poll ??= this.#timers.setTimeout(() => {
       this.#poll = null;
       this.#flush();
-    }, CONGESTION_POLL_MS);
+    }, ms);
   }
 
   #shut() {
     this.#way = null;
+    this.#window = IN_FLIGHT; // the next connection is measured anew
+    this.#gap = 0;
+    this.#resumeAt = 0;
     if (this.#poll !== null) this.#timers.clearTimeout(this.#poll);
     this.#poll = null;
   }
 
-  /** @param {Item} item */
-  #waitedTooLong(item) {
+  /** @param {Item} item @param {SignalingError} [refusal] why it waits again */
+  #limitWaiting(item, refusal) {
+    item.timer = this.#timers.setTimeout(() => this.#waitedTooLong(item, refusal), this.#queueTimeout);
+  }
+
+  /** @param {Item} item @param {SignalingError} [refusal] */
+  #waitedTooLong(item, refusal) {
     this.#waiting.splice(this.#waiting.indexOf(item), 1);
     const seconds = this.#queueTimeout / 1000;
-    item.reject(this.#error("offline", `not sent: it waited ${seconds} s for the connection`, item.message));
+    const late = () => this.#error("offline", `not sent: it waited ${seconds} s for the connection`, item.message);
+    item.reject(refusal ?? late());
   }
 
   /** @param {Item} item */

@@ -11,7 +11,7 @@
 import { SignalingError, textOf } from "./errors.js";
 import { emit } from "./events.js";
 import { checkName, isPolite, soundReason } from "./protocol.js";
-import { bringsData, hasFragment, saysNothingNew } from "./sdp.js";
+import { bringsData, hasFragment, restartsIce, saysNothingNew } from "./sdp.js";
 
 /**
  * @typedef {import("./client.js").Signaling} Signaling
@@ -23,7 +23,6 @@ import { bringsData, hasFragment, saysNothingNew } from "./sdp.js";
 
 const MAX_HELD = 256; // remote candidates that wait for their description
 const MAX_LOST = 64; // own candidates that could not be sent
-const SLOW_DOWN_TRIES = 3;
 const IDLE_OFFER_MS = 2000;
 /** Nothing wrong with the message: it, or what replaces it, is sent again when the way is back. */
 const passing = new Set(["offline", "queue-full", "interrupted", "timeout", "unavailable", "peer-not-found"]);
@@ -33,7 +32,7 @@ const unsure = new Set(["interrupted", "timeout"]);
 export class PeerLink extends EventTarget {
   #signaling;
   #options;
-  #ownsIceServers; // the application chose them
+  /** @type {RTCIceServer[] | null} */ #iceServers; // of the bridge, as the connection has them; null: the application chose
   #chain = Promise.resolve();
   #closed = false;
   #started = false; // we may make offers
@@ -61,7 +60,7 @@ export class PeerLink extends EventTarget {
     this.peer = checkName(peer, "peer");
     this.call = options.call ?? "";
     this.#present = signaling.peers.has(peer);
-    this.#ownsIceServers = options.rtc?.iceServers !== undefined;
+    this.#iceServers = options.rtc?.iceServers === undefined ? signaling.iceServers : null;
     signaling._calls.add(this);
     try {
       const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
@@ -176,6 +175,7 @@ export class PeerLink extends EventTarget {
     if (this.#ignoring) return;
     if (type === "answer") await this.#applyOffer();
     if (this.#closed) return;
+    if (type === "offer" && restartsIce(sdp, pc.remoteDescription?.sdp)) this.#useFreshServers();
     this.#unapplied = null;
     await pc.setRemoteDescription({ type, sdp }); // takes our own offer back where there is one
     if (this.#closed) return;
@@ -270,9 +270,16 @@ export class PeerLink extends EventTarget {
   }
 
   #renewPath() {
-    if (!this.#ownsIceServers)
-      this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: this.#signaling.iceServers });
+    this.#useFreshServers();
     this.pc.restartIce(); // asks for negotiation
+  }
+
+  /** Credentials for TURN end. Only before candidates are gathered: engines take it for a reason to restart. */
+  #useFreshServers() {
+    const { iceServers } = this.#signaling;
+    if (!this.#iceServers || this.#iceServers === iceServers) return;
+    this.#iceServers = iceServers;
+    this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
   }
 
   /** @param {MediaWish} media */
@@ -298,6 +305,7 @@ export class PeerLink extends EventTarget {
   async #makeOffer(patient = false) {
     const { pc } = this;
     if (this.#isOffering() || pc.signalingState !== "stable") return; // it asks again when stable
+    if (!pc.localDescription) this.#useFreshServers(); // the link may have waited for the connection
     const offer = await pc.createOffer();
     if (this.#closed) return;
     if (!patient && saysNothingNew(this.#answered, offer.sdp ?? "")) return this.#makeOfferLater();
@@ -337,7 +345,8 @@ export class PeerLink extends EventTarget {
   #sendCandidate(candidate) {
     if (this.#closed) return;
     this.#send({ type: "candidate", candidate }).catch((error) => {
-      if (this.#closed) return;
+      // A device with small buffers may have no room for one of them, and for others it has.
+      if (this.#closed || error.error === "too-large") return;
       if (!passing.has(error.error)) emit(this, "error", error);
       else if (this.#lost.length < MAX_LOST) this.#lost.push(candidate);
     });
@@ -354,21 +363,11 @@ export class PeerLink extends EventTarget {
     );
   }
 
-  /** @param {Omit<Message, "to">} message @returns {Promise<void>} */
-  async #send(message) {
+  /** @param {Omit<Message, "to">} message @returns {Promise<unknown>} */
+  #send(message) {
     this.#talked = true;
     const full = { ...message, to: this.peer, ...(this.call && { call: this.call }) };
-    for (let tries = 0; ; tries++) {
-      try {
-        await this.#signaling.send(/** @type {any} */ (full));
-        return;
-      } catch (thrown) {
-        const slow = thrown instanceof SignalingError && thrown.error === "rate-limited";
-        if (!slow || tries >= SLOW_DOWN_TRIES) throw thrown;
-        await this.#signaling._pause(thrown.retryAfter ?? 1000);
-        if (this.#closed && message.type !== "bye") return;
-      }
-    }
+    return this.#signaling.send(/** @type {any} */ (full));
   }
 
   // --- the chain ---------------------------------------------------------------------------------

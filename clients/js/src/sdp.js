@@ -27,6 +27,15 @@ export function hasFragment(sdp, fragment) {
 }
 
 /**
+ * Whether a description belongs to other ICE sessions than the known one, if there is one.
+ * @param {string} sdp @param {string} [known]
+ */
+export function restartsIce(sdp, known = "") {
+  const before = values(known, "ice-ufrag");
+  return [...values(sdp, "ice-ufrag")].some((fragment) => !before.has(fragment));
+}
+
+/**
  * Whether an offer is the first to bring data channels.
  * @param {string} sdp @param {string} [known] the present local description
  */
