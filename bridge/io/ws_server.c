@@ -482,8 +482,10 @@ static void log_lws(int level, const char *line)
 
 static void describe(struct ws_server *w, struct lws_context_creation_info *info, bool tls)
 {
+    /* Neither listens. The numbers differ, because lws takes every request to the first virtual
+     * host of the same one. */
     *info = (struct lws_context_creation_info){
-        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .port = tls ? CONTEXT_PORT_NO_LISTEN_SERVER : CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .user = w,
         .mounts = w->o.web ? &w->mount : NULL,
