@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <mqtt_protocol.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,24 @@ static void on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, 
     mqtt_subs_drop(sub);
 }
 
+/* Why a handshake fails, libmosquitto tells its log only, and OpenSSL the connection. */
+static void on_log(struct mosquitto *mosq, void *arg, int level, const char *text)
+{
+    struct mqtt_link *l = arg;
+    SSL *ssl = mosquitto_ssl_get(mosq);
+    if (!(level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING)))
+        return;
+    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    /* The unspecified one is what libmosquitto's own check, that of the name, leaves behind. */
+    if (verdict == X509_V_ERR_UNSPECIFIED || strstr(text, "host name verification failed"))
+        snprintf(l->tls_trouble, sizeof l->tls_trouble, "its certificate is for another host");
+    else if (verdict != X509_V_OK)
+        snprintf(l->tls_trouble, sizeof l->tls_trouble, "its certificate is not accepted: %s",
+                 X509_verify_cert_error_string(verdict));
+    else if (!l->tls_trouble[0])
+        snprintf(l->tls_trouble, sizeof l->tls_trouble, "%s", text);
+}
+
 static enum status set_tls(struct mqtt_link *l, struct problem *why)
 {
     int rc;
@@ -173,5 +192,8 @@ enum status mqtt_client_set_up(struct mqtt_link *l, struct problem *why)
     if (l->o.username)
         mosquitto_username_pw_set(l->mosq, l->o.username, l->o.password);
     set_callbacks(l);
-    return l->o.tls ? set_tls(l, why) : STATUS_OK;
+    if (!l->o.tls)
+        return STATUS_OK;
+    mosquitto_log_callback_set(l->mosq, on_log);
+    return set_tls(l, why);
 }

@@ -29,7 +29,8 @@ struct mqtt_link {
     bool refused; /* in this attempt, with a reason that says more than the end that follows */
     bool tried;
     bool renew; /* before the next attempt: libmosquitto still holds what we sent */
-    char trouble[160];
+    char trouble[300];
+    char tls_trouble[160]; /* of this attempt: what the TLS library found wrong; "": nothing */
 };
 
 /* Options, will, login, TLS and callbacks of l->mosq, which was just made. STATUS_BAD_CONFIG with a

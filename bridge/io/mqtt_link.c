@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum { READ_BUDGET = 512 }; /* packets in one turn of the loop */
 
@@ -80,10 +81,16 @@ void mqtt_link_retry_later(struct mqtt_link *l)
 
 void mqtt_link_say_unreachable(struct mqtt_link *l, const char *what, const char *why)
 {
-    snprintf(l->trouble, sizeof l->trouble, "the broker at %s %s: %s", l->o.host, what, why);
+    const char *tls = l->tls_trouble[0] ? l->tls_trouble : NULL;
+    snprintf(l->trouble, sizeof l->trouble, "the broker at %.100s %s: %s%s%s", l->o.host, what, why,
+             tls ? " " : "", tls ? tls : "");
     if (l->attempts == 0)
         log_line(LOG_WARN, "broker-unreachable", LOG_S("host", l->o.host), LOG_I("port", l->o.port),
-                 LOG_S("why", why), LOG_END);
+                 LOG_S("why", why), LOG_S("tls", tls),
+                 LOG_S("remedy", tls ? "check mqtt.ca, mqtt.cert and mqtt.key, and the broker's"
+                                       " certificate"
+                                     : NULL),
+                 LOG_END);
 }
 
 static void failed_to_connect(struct mqtt_link *l, int rc)
@@ -227,6 +234,29 @@ static bool more_to_read(struct mqtt_link *l, int fd)
     return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+/* libmosquitto takes a connection that ends before the TLS handshake does, or that was never made,
+ * for one that needs more time: it would be asked again and again, until the keepalive is over. */
+static bool handshake_broke(struct mqtt_link *l, int fd)
+{
+    SSL *ssl = mosquitto_ssl_get(l->mosq);
+    char byte;
+    if (!ssl || SSL_is_init_finished(ssl))
+        return false;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return false;
+    int reason = n < 0 ? errno : 0;
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (n == 0 && getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
+        reason = ECONNREFUSED; /* the reason itself was given to the handshake, which dropped it */
+    const char *why = reason ? strerror(reason) : "it ended the connection in the TLS handshake";
+    mqtt_link_unwatch(l); /* the next attempt closes the socket */
+    mqtt_link_say_unreachable(l, "cannot be reached", why);
+    mqtt_link_retry_later(l);
+    return true;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct mqtt_link *l = w->data;
@@ -234,6 +264,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     (void)loop;
     (void)events;
     bool more = true;
+    if (handshake_broke(l, fd))
+        return;
     for (int i = 0; more && i < READ_BUDGET; i++) {
         after_io(l, mosquitto_loop_read(l->mosq, 1));
         more = more_to_read(l, fd);
@@ -313,6 +345,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop;
     (void)events;
     l->refused = false;
+    l->tls_trouble[0] = '\0';
     struct problem why;
     if (l->renew && renew(l, &why) != STATUS_OK) {
         mqtt_link_say_unreachable(l, "cannot be reached", why.text);
