@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { Program, WsPeer, deadline, endAll, repository, run, startBridge, tempDir, until } from "./harness.mjs";
+import { Program, WsPeer, deadline, endAll, parseReady, repository, run, startBridge, tempDir, until } from "./harness.mjs";
 import { codeBlock, readText } from "./readme.mjs";
 
 const program = process.env.SIGBRIDGE_BIN;
@@ -40,6 +40,33 @@ test("a device of nothing but command line tools", async () => {
         device.kill("SIGTERM"); // the shell, which ends mosquitto_sub
         await device.exited;
     }
+});
+
+test("only who belongs is let in", async () => {
+    const dir = tempDir("site");
+    const path = `${dirname(program)}:${process.env.PATH}`;
+    const lines = codeBlock("README.md", "sh", "--new-key").trim().split("\n");
+    const start = lines.pop();
+    const prepared = await run("sh", ["-ec", lines.join("\n")], { cwd: dir, env: { PATH: path } });
+    assert.equal(prepared.code, 0, prepared.stderr);
+    const password = /^password: (\S+)$/m.exec(prepared.stdout)[1];
+    const words = start.split(" ").slice(1);
+    const site = new Program(program, [...words, "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0"], { cwd: dir });
+    const { http, mqtt } = parseReady(await site.line(/ ready http=/));
+    const made = await run("sh", ["-ec", codeBlock("README.md", "sh", "--ttl")], { cwd: dir, env: { PATH: path } });
+    assert.equal(made.code, 0, made.stderr);
+    const peer = await WsPeer.join(`ws://${http}/ws`, { room: "lobby", peer: "ann", token: made.stdout.trim() });
+    const port = mqtt.split(":").pop();
+    const publish = (...rest) => run("mosquitto_pub", ["-p", port, "-q", "1", "-V", "5",
+        "-t", "sigbridge/v1/rooms/lobby/peers/ann/in/door", "-m", '{"type":"message","data":"rang"}', ...rest]);
+    await publish(); /* nobody in particular */
+    await publish("-u", "door", "-P", `${password}x`);
+    assert.equal((await publish("-u", "door", "-P", password)).code, 0);
+    assert.deepEqual((await peer.expect("message")).from, "door");
+    assert.equal(peer.received.filter((m) => m.type === "message").length, 1);
+    await assert.rejects(WsPeer.join(`ws://${http}/ws`, { room: "lobby", peer: "bob" }), /4401|unauthorized/);
+    peer.socket.close();
+    await endAll(site);
 });
 
 test("the commands of the table", async (t) => {
