@@ -133,6 +133,7 @@ static struct peer *take_name(struct router *r, struct session *s, enum status *
     if (!p && room->peers.count >= r->o.room_peers_max) {
         *status = STATUS_UNAVAILABLE;
         *text = "the room is full";
+        r->metrics.rooms_full++;
         return NULL;
     }
     if (p && p->session)
@@ -198,15 +199,16 @@ static enum status set_meta(struct router *r, struct session *s, const struct en
 }
 
 /* Room for one more, if the room is not there yet? */
-static enum status check_places(const struct router *r, struct text room, struct problem *why)
+static enum status check_places(struct router *r, struct text room, struct problem *why)
 {
     if (r->draining)
         return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
                            "the bridge is going down: join another one");
-    if (!registry_room(&r->registry, room) && r->registry.rooms.count >= r->o.rooms_max)
-        return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
-                           "the bridge has as many rooms as it may: try again later");
-    return STATUS_OK;
+    if (registry_room(&r->registry, room) || r->registry.rooms.count < r->o.rooms_max)
+        return STATUS_OK;
+    r->metrics.too_many_rooms++;
+    return problem_set(why, STATUS_UNAVAILABLE, 0, NULL,
+                       "the bridge has as many rooms as it may: try again later");
 }
 
 /* Keeps what was asked for until the roster is complete. */
@@ -447,6 +449,7 @@ void membership_tick(struct router *r)
         give_up_join(r, s);
     while ((s = due(r, &r->idle))) {
         list_remove(&s->timer);
+        r->metrics.join_timeouts++;
         r->socket_ops.close(s->socket, 4408, "no join in time");
     }
     while (r->bus_up && (s = due(r, &r->renewing))) {

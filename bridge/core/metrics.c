@@ -141,6 +141,12 @@ void metrics_put(const struct metrics *m, struct buf *b)
     metric_head(b, "sigbridge_messages_forwarded_total", "counter", "Messages passed on, by way.");
     metric_value(b, "sigbridge_messages_forwarded_total", "{to=\"mqtt\"}", m->forwarded_mqtt);
     metric_value(b, "sigbridge_messages_forwarded_total", "{to=\"websocket\"}", m->forwarded_ws);
+    counter(b, "sigbridge_join_timeouts_total", "Sockets closed because they did not join in time.",
+            m->join_timeouts);
+    metric_head(b, "sigbridge_joins_refused_total", "counter",
+                "Joins refused for want of a place, by limit.");
+    metric_value(b, "sigbridge_joins_refused_total", "{limit=\"room_peers\"}", m->rooms_full);
+    metric_value(b, "sigbridge_joins_refused_total", "{limit=\"rooms\"}", m->too_many_rooms);
     counter(b, "sigbridge_tokens_refused_total", "Tokens that did not count.", m->tokens_refused);
     counter(b, "sigbridge_tokens_expired_total", "Sessions whose token ran out.",
             m->tokens_expired);

@@ -27,6 +27,7 @@ struct metrics {
     uint64_t received[METRIC_ORIGINS][MSG_TYPE_COUNT];
     uint64_t refused[METRIC_ORIGINS][STATUS_COUNT];
     uint64_t forwarded_mqtt, forwarded_ws;
+    uint64_t join_timeouts, rooms_full, too_many_rooms;
     uint64_t tokens_refused, tokens_expired, rate_closed;
     struct transit_count transit;
     uint64_t acks, joins, leaves, replaced, duplicates;

@@ -409,6 +409,7 @@ static void there_is_a_last_room(void **state)
     world_open(&w, &b);
     world_say(&w, &b, "{\"type\":\"join\",\"room\":\"r2\",\"id\":\"1\"}");
     HAS(world_read(&b), "\"code\":503,\"error\":\"unavailable\"");
+    assert_int_equal(w.router.metrics.too_many_rooms, 1);
     world_publish(&w, "p/rooms/r3/peers/cam/presence", "{}", true);
     world_settle(&w);
     assert_int_equal(w.router.registry.rooms.count, 1);
