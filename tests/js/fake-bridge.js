@@ -9,6 +9,9 @@ export class FakeBridge {
   log = [];
   /** Return an error object to refuse a message, "drop" to lose it. */
   filter = () => undefined;
+  /** What `joined` says otherwise, and what the ack of a `refresh` brings. */
+  joinedWith = {};
+  refreshed = {};
   #held = null;
   #clock = 1000;
 
@@ -61,6 +64,8 @@ export class FakeBridge {
         return ack();
       case "ping":
         return socket.say({ type: "pong", time: this.#clock });
+      case "refresh":
+        return socket.say({ type: "ack", id: message.id, ...this.refreshed });
       case "update":
         socket.member.meta = message.meta;
         this.#tell({ updated: [shown(socket.member)] }, socket);
@@ -78,7 +83,7 @@ export class FakeBridge {
     this.#tell({ joined: [shown(member)] }, socket);
     socket.say({
       type: "joined", room: "lobby", peer, session: `s${member.since}`, secret: "x".repeat(22), peers: others,
-      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: 0, limits: {},
+      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: 0, limits: {}, ...this.joinedWith,
     });
   }
 

@@ -106,7 +106,7 @@ test("after a refusal the pace is slow, and slowly rises again", async () => {
   await timers.advance(200);
   assert.deepEqual(names(written), [0], "it alone, when the time is over");
   take(written[0]);
-  const counts = [await answered(2000), await answered(2000), await answered(2000), await answered(2000)];
+  const counts = [await answered(1000), await answered(1000), await answered(1000)];
   for (let i = 1; i < counts.length; i++) assert.ok(counts[i] > counts[i - 1], counts.join(" "));
   while (written.length < 337) {
     await timers.advance(1);

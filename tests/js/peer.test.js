@@ -158,6 +158,108 @@ test("the bridge's ICE servers are used unless the application names some", asyn
   assert.deepEqual(b.pc.getConfiguration(), { iceServers: [], bundlePolicy: "max-bundle" });
 });
 
+// --- ICE servers whose credentials end -------------------------------------------------------------
+
+const turn = (number) => [{ urls: ["turn:192.0.2.9"], username: `${number}:ann`, credential: `pw${number}` }];
+/** A token was renewed, and fresh ICE servers came with it. */
+async function renewServers(signaling, servers) {
+  bridge.refreshed = { iceServers: servers, tokenExpiresIn: 3600 };
+  await signaling.refresh("t");
+}
+const serversOf = (link) => link.pc.getConfiguration().iceServers;
+
+test("fresh ICE servers are for new links, and for open ones when a path is sought anew", async () => {
+  const { ann, bob, caller, callee } = await connectedPair();
+  const before = serversOf(caller);
+  await renewServers(ann, turn(2));
+  await renewServers(bob, turn(3));
+  await settle(60);
+  assert.deepEqual(serversOf(newLink(ann, "bob", { call: "new" })), turn(2));
+  assert.deepEqual([serversOf(caller), serversOf(callee)], [before, before], "nothing is sought now");
+  caller.pc.fail();
+  callee.pc.fail();
+  await settle(100);
+  assert.equal(caller.state, "connected");
+  assert.deepEqual([serversOf(caller), serversOf(callee)], [turn(2), turn(3)]);
+});
+
+test("the side that only answers a restart takes its fresh ICE servers too", async () => {
+  const { bob, caller, callee } = await connectedPair();
+  await renewServers(bob, turn(3));
+  caller.pc.restartIce();
+  await settle(100);
+  assert.deepEqual(serversOf(callee), turn(3));
+});
+
+test("an offer that restarts nothing leaves the ICE servers alone", async () => {
+  const { bob, caller, callee } = await connectedPair();
+  const before = serversOf(callee);
+  await renewServers(bob, turn(3));
+  caller.pc.addTrack(new FakeStream("audio").getTracks()[0]);
+  await settle(100);
+  assert.deepEqual(serversOf(callee), before);
+});
+
+test("after a lost connection the credentials of before are not used", async () => {
+  const { ann } = await annAndBob();
+  bridge.joinedWith = { iceServers: turn(2) };
+  bridge.cut("ann");
+  await settle();
+  const link = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  assert.deepEqual(serversOf(link), [{ urls: "stun:192.0.2.1:3478" }], "made while away");
+  await timers.advance(500);
+  await settle(60);
+  assert.deepEqual(serversOf(newLink(ann, "bob", { call: "new" })), turn(2));
+  link.start();
+  await settle(60);
+  assert.deepEqual(serversOf(link), turn(2));
+});
+
+test("the application's own ICE servers stay, whatever the bridge has", async () => {
+  const { ann } = await annAndBob();
+  const own = newLink(ann, "bob", { rtc: { iceServers: [] }, streams: [new FakeStream("video")] });
+  await renewServers(ann, turn(2));
+  own.start();
+  await settle(60);
+  assert.deepEqual(serversOf(own), []);
+});
+
+test("a candidate that a small device has no room for is no error of the call", async () => {
+  const { ann, bob } = await annAndBob();
+  answering(bob);
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  const errors = record(caller, "error");
+  let refused = 0;
+  bridge.filter = ({ from, message }) =>
+    from === "ann" && message.type === "candidate" && refused++ === 0
+      ? { code: 413, error: "too-large", message: "the candidate has 120 bytes, the device takes 100" }
+      : undefined;
+  caller.start();
+  await settle(60);
+  assert.equal(refused > 0, true);
+  assert.deepEqual(errors, []);
+});
+
+test("candidates that come too fast all arrive", async () => {
+  const { ann, bob } = await annAndBob();
+  const calls = answering(bob);
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  const errors = record(caller, "error");
+  let refused = 0;
+  bridge.filter = ({ message }) =>
+    message.type === "candidate" && refused++ < 3 ? { code: 429, error: "rate-limited", message: "slow down", retryAfter: 40 } : undefined;
+  caller.start();
+  await settle(60);
+  await timers.advance(2000);
+  await settle(60);
+  assert.equal(caller.state, "connected");
+  assert.equal(calls[0].link.state, "connected");
+  assert.deepEqual(errors, []);
+  assert.ok(refused > 3);
+});
+
+// --- links -----------------------------------------------------------------------------------------
+
 test("one link per peer and call", async () => {
   const { ann } = await annAndBob();
   const first = newLink(ann, "bob");
