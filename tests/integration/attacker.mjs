@@ -18,7 +18,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { deadline, startBridge, until, WAIT_MS, WsPeer } from "./harness.mjs";
+import { deadline, run, startBridge, tempDir, until, WsPeer } from "./harness.mjs";
 import { answerSdp, assertLog, assertNoSanitizer, candidate, Device, get, newRoom, sdp, sees, World } from "./world.mjs";
 
 export const ATTACKER = "127.0.0.3";
@@ -95,8 +95,7 @@ export async function times(count, act, { at_once = 16, seed = SEED } = {}) {
             try {
                 await act(i, new Random(seed + i * 7919));
             } catch (error) {
-                error.message = `number ${i} with SIGBRIDGE_TEST_SEED=${seed}: ${error.message}`;
-                throw error;
+                throw new Error(`number ${i} with SIGBRIDGE_TEST_SEED=${seed}: ${error.message}`, { cause: error });
             }
     }));
 }
@@ -160,7 +159,7 @@ export class Raw {
         return deadline(new Promise((resolve, reject) => {
             const look = () => fits(this.said) && resolve(this.said);
             this.socket.on("data", look);
-            this.socket.once("close", () => reject(new Error(`closed before ${what}; heard ${this.said.toString("latin1").slice(-200)}`)));
+            this.enough.then(() => fits(this.said) || reject(new Error(`it ended before ${what}; heard ${this.said.toString("latin1").slice(-200)}`)));
             look();
         }), what, timeout);
     }
@@ -284,45 +283,65 @@ export const mqttPublish = (topic, payload, { retain = false } = {}) =>
 const asan = [process.env.ASAN_OPTIONS, "quarantine_size_mb=4", "thread_local_quarantine_size_kb=64",
     "allocator_release_to_os_interval_ms=50"].filter(Boolean).join(":");
 
+async function addDevice(data, name) {
+    const { code, stdout, stderr } = await run(process.env.SIGBRIDGE_BIN, ["device", "add", name, "--room", "*", "--data", data]);
+    assert.equal(code, 0, stderr);
+    return /^password: (\S+)$/m.exec(stdout)[1];
+}
+
 const residentKiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
 const descriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;
 
 export class Target extends World {
-    /* Options go to startBridge(). `token`: gives a token for a room, when the bridge wants one;
-     * `login`: what a device's MQTT client needs more. */
-    static async start({ token, login = {}, env = {}, args = [], admin, ...options } = {}) {
+    /* Options go to startBridge(). With `keys`, from makeKey(), it is no development mode: the first key
+     * signs the tokens of the well-behaved, and devices called device, device-2 and eve may log in. */
+    static async start({ keys = [], env = {}, args = [], data = tempDir(), ...options } = {}) {
         const self = new Target();
-        Object.assign(self, { token, login, admin, lines: [] });
-        self.bridge = await startBridge({ broker: "embedded", env: { ASAN_OPTIONS: asan, ...env }, args: ["--log-level", "info", ...args], ...options });
+        const closed = keys.length > 0;
+        Object.assign(self, { key: keys[0], passwords: {}, lines: [] });
+        for (const name of closed ? ["device", "device-2", "eve"] : [])
+            self.passwords[name] = await addDevice(data, name);
+        self.bridge = await startBridge({
+            broker: "embedded", dev: !closed, data, env: { ASAN_OPTIONS: asan, ...env },
+            args: ["--log-level", "info", ...keys.flatMap((key) => ["--jwt-key", key.option]), ...args], ...options,
+        });
         self.bridges.push(self.bridge);
         self.broker = { mqtt: self.bridge.mqtt, stop() {} };
         self.bridge.on("line", (line) => self.lines.push(line));
-        self.first = await self.pair();
+        self.first = await self.pair("device");
         return self;
     }
 
+    login(name) {
+        return this.passwords[name] ? { username: name, password: this.passwords[name], clientId: name } : {};
+    }
+
+    token(claims) {
+        return this.key?.token({ rooms: ["*"], ...claims });
+    }
+
     /* A browser and a device in a room of their own. */
-    async pair() {
+    async pair(name) {
         const room = newRoom();
-        const browser = await this.join({ room, peer: "browser", ...(this.token ? { token: this.token(room) } : {}) });
-        const device = await Device.start(this.bridge.mqtt, { room, name: "device", clientId: `${room}-device`, ...this.login });
-        await sees(browser, "device");
+        const browser = await this.join({ room, peer: "browser", token: this.token() });
+        const device = await Device.start(this.bridge.mqtt, { room, name, clientId: `${room}-${name}`, ...this.login(name) });
+        await sees(browser, name);
         return { room, browser, device, calls: 0, last: Promise.resolve() };
     }
 
     /* Offer, answer and a candidate each way. One call of a pair at a time. */
     call(pair) {
-        return pair.last = pair.last.then(() => this.#call(pair));
+        return pair.last = pair.last.catch(() => {}).then(() => this.#call(pair));
     }
 
     async #call(pair) {
         const { browser, device } = pair;
         const [offer, answer] = [sdp(++pair.calls), answerSdp(pair.calls)];
-        await browser.request({ type: "offer", to: "device", sdp: offer });
+        await browser.request({ type: "offer", to: device.name, sdp: offer });
         assert.equal((await device.receive("offer", "browser")).sdp, offer);
         await device.send("browser", { type: "answer", sdp: answer });
         assert.equal((await browser.expect("answer")).sdp, answer);
-        await browser.request({ type: "candidate", to: "device", candidate: candidate() });
+        await browser.request({ type: "candidate", to: device.name, candidate: candidate() });
         await device.receive("candidate", "browser");
         await device.send("browser", { type: "candidate", candidate: candidate() });
         await browser.expect("candidate");
@@ -331,7 +350,7 @@ export class Target extends World {
     /* The one from the beginning, and a fresh one. */
     async serves() {
         await this.call(this.first);
-        const fresh = await this.pair();
+        const fresh = await this.pair("device-2");
         await this.call(fresh);
         await fresh.device.present("");
         await fresh.device.end();
@@ -339,7 +358,7 @@ export class Target extends World {
     }
 
     async metrics() {
-        const { status, text } = await get(this.bridge, "/metrics", this.admin ? { headers: { authorization: `Bearer ${this.admin}` } } : {});
+        const { status, text } = await get(this.bridge, "/metrics", this.key ? { headers: { authorization: `Bearer ${this.token({ can: ["admin"] })}` } } : {});
         assert.equal(status, 200, text);
         return (name) => text.split("\n").filter((l) => l.startsWith(`${name} `) || l.startsWith(`${name}{`))
             .reduce((sum, l) => sum + Number(l.slice(l.lastIndexOf(" "))), 0);
@@ -414,7 +433,7 @@ export class Target extends World {
     }
 
     mqttClient(options) {
-        return this.mqtt({ ...this.login, ...options });
+        return this.mqtt({ ...options, ...this.login(options.clientId) });
     }
 
     async end() {
@@ -423,5 +442,3 @@ export class Target extends World {
         await super.end();
     }
 }
-
-export { WAIT_MS };
