@@ -53,6 +53,16 @@ static bool is_plain(struct text t)
     return plain;
 }
 
+/* C1 controls, and the line and paragraph separators. Some readers end a line there (Python's
+ * splitlines()): what is one line to us must not be two behind us. */
+static bool is_separator(const char *c, const char *end)
+{
+    static const char line[] = "\xe2\x80\xa8", paragraph[] = "\xe2\x80\xa9";
+    if (end - c >= 2 && c[0] == '\xc2')
+        return (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0;
+    return end - c >= 3 && (memcmp(c, line, 3) == 0 || memcmp(c, paragraph, 3) == 0);
+}
+
 /* RFC 8866 section 9 (byte-string) rules out NUL, CR and LF. No endpoint sends other controls but
  * the tab, and they spoil logs and terminals. Beyond ASCII there must be UTF-8 (section 5). */
 static enum status check_bytes(struct sdp_parser *p, struct text t)
@@ -60,7 +70,7 @@ static enum status check_bytes(struct sdp_parser *p, struct text t)
     if (is_plain(t))
         return STATUS_OK;
     for (const char *c = t.p; c < t.end; c++)
-        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f || is_separator(c, t.end))
             return sdp_refuse(p, "sdp-control-character",
                               "remove the control character; lines end with LF or CRLF");
     if (!is_utf8(t))
