@@ -4,7 +4,8 @@
 
 struct text text_of(const char *bytes, size_t len)
 {
-    return (struct text){bytes, bytes + len};
+    /* An empty buffer has no bytes, and nothing may be added to NULL, not even 0 (C17 6.5.6). */
+    return (struct text){bytes, len ? bytes + len : bytes};
 }
 
 struct text text_of_str(const char *str)

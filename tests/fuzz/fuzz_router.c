@@ -356,6 +356,16 @@ static void put_servers(void *ice, struct buf *b, struct text peer, int64_t now_
     buf_str(b, "[]");
 }
 
+/* Where the second bit of the input says so: one room in which only relayed candidates pass. */
+static const struct ice_policies *relay_only(void)
+{
+    static const struct ice_policy_source rows[] = {{.rooms = "r*", .relay_only = true}};
+    static struct ice_policies *policies;
+    if (!policies)
+        require(ice_policies_create(&policies, rows, 1, NULL) == STATUS_OK);
+    return policies;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct router_options o = {
@@ -364,6 +374,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .run = "aaaaaa",
         .version = "0",
         .watch_all = size > 0 && data[0] & 1,
+        .ice_policies = size > 0 && data[0] & 2 ? relay_only() : NULL,
         .presence_expiry_s = 60,
         .join_timeout_us = 10000000,
         .message_max = 65536,
