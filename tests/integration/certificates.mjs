@@ -14,7 +14,7 @@ const KINDS = {
     rsa: ["-newkey", "rsa:2048"],
     weak: ["-newkey", "rsa:1024"],
 };
-const NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+const NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:::1";
 
 export async function openssl(...args) {
     const { code, stderr } = await run("openssl", args);
