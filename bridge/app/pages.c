@@ -77,6 +77,8 @@ static void put_server(struct parts *p, struct buf *b)
                  s.connections_refused_address);
     metric_value(b, "sigbridge_connections_refused_total", "{reason=\"full\"}",
                  s.connections_refused_full);
+    put(b, "sigbridge_descriptor_pauses_total", "counter",
+        "Times that nobody could connect for want of file descriptors.", s.descriptor_pauses);
     put(b, "sigbridge_connections", "gauge", "TCP connections, WebSockets among them.",
         s.connections);
     put(b, "sigbridge_addresses", "gauge", "Addresses that are remembered.",

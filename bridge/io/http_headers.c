@@ -8,8 +8,8 @@
  * and the microphone are for our own pages. */
 #define CSP                                                                                        \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "        \
-    "media-src 'self' blob:; font-src 'self'; connect-src 'self' ws: wss: http: https:; "          \
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self' ws: wss:; manifest-src 'self'; "  \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 static const struct lws_protocol_vhost_options plain[] = {
     {&plain[1], NULL, "content-security-policy:", CSP},

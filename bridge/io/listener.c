@@ -1,5 +1,9 @@
 #include "io/listener.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/log_budget.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ev.h>
@@ -24,9 +28,24 @@ struct listener {
     ev_timer resume;
     int fd;
     int port;
+    uint64_t pauses;
+    struct log_budget log;
     listener_accepted *accepted;
     void *arg;
 };
+
+static void pause_for_descriptors(struct listener *l)
+{
+    uint64_t unsaid;
+    l->pauses++;
+    if (log_budget_take(&l->log, clock_mono_us(), &unsaid))
+        log_line(LOG_WARN, "no-descriptors", LOG_S("why", strerror(errno)),
+                 LOG_S("remedy", "raise the hard limit of open files or lower limits.sessions"),
+                 LOG_I("unsaid", unsaid), LOG_END);
+    ev_io_stop(l->loop, &l->readable);
+    ev_timer_set(&l->resume, PAUSE_S, 0.);
+    ev_timer_start(l->loop, &l->resume);
+}
 
 static void on_resume(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -51,20 +70,18 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     struct listener *l = w->data;
     uint8_t ip[16];
     int on = 1, size = SEND_BUFFER;
+    (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPT_BUDGET; i++) {
         struct sockaddr_storage from = {0};
         socklen_t from_len = sizeof from;
         int fd = accept4(l->fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                ev_io_stop(loop, &l->readable);
-                ev_timer_set(&l->resume, PAUSE_S, 0.);
-                ev_timer_start(loop, &l->resume);
-            }
-            if (errno != EINTR && errno != ECONNABORTED)
-                return;
-            continue;
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                pause_for_descriptors(l);
+            return;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
@@ -135,6 +152,7 @@ enum status listener_start(struct listener **out, struct ev_loop *loop, const ch
     l->loop = loop;
     l->port = read_port(l->fd);
     l->accepted = accepted;
+    log_budget_init(&l->log, clock_mono_us());
     l->arg = arg;
     ev_io_init(&l->readable, on_readable, l->fd, EV_READ);
     ev_timer_init(&l->resume, on_resume, 0., 0.);
@@ -147,6 +165,11 @@ enum status listener_start(struct listener **out, struct ev_loop *loop, const ch
 int listener_port(const struct listener *l)
 {
     return l->port;
+}
+
+uint64_t listener_pauses(const struct listener *l)
+{
+    return l->pauses;
 }
 
 void listener_stop(struct listener *l)

@@ -18,6 +18,8 @@ typedef void listener_accepted(void *arg, int fd, const uint8_t ip[16]);
 enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
                            int port, listener_accepted *accepted, void *arg, struct problem *why);
 int listener_port(const struct listener *l);
+/* How often it paused because there were no descriptors; who wants to connect waits meanwhile. */
+uint64_t listener_pauses(const struct listener *l);
 void listener_stop(struct listener *l); /* NULL is fine */
 
 #endif

@@ -363,7 +363,8 @@ static int on_http(struct ws_server *w, struct lws *wsi, const char *path)
         .path = path,
         .token = http_token(wsi, w->token),
         .visitor = c->visitor,
-        .loopback = forwarded_is_loopback(c->ip),
+        /* A proxy here that does not say for whom it asks may ask for anybody. */
+        .loopback = forwarded_is_loopback(c->ip) && !proxies_trust(w->o.proxies, c->ip),
     };
     int result = http_answer(&w->http, wsi, &q);
     explicit_bzero(w->token, sizeof w->token);
@@ -626,6 +627,9 @@ void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out)
     out->connections = w->clients.count;
     out->connections_refused_full = w->clients.refused_full;
     out->connections_refused_address = w->clients.refused_address;
+    for (size_t i = 0; i < WS_LISTENERS_MAX; i++)
+        if (w->doors[i].listener)
+            out->descriptor_pauses += listener_pauses(w->doors[i].listener);
 }
 
 void ws_server_stop_listening(struct ws_server *w)
