@@ -1,0 +1,3 @@
+sigbridge_unit(network sigbridge_proto)
+sigbridge_unit(origin sigbridge_policy)
+sigbridge_unit(forwarded sigbridge_policy)
