@@ -84,8 +84,10 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
     (void)loop;
     (void)events;
     router_flush(&p->router, parts_now());
-    if (!p->announced && router_ready(&p->router))
+    if (!p->announced && router_ready(&p->router)) {
         announce(p);
+        device_watch_start(&p->devices, p);
+    }
 }
 
 static void on_drain_check(struct ev_loop *loop, ev_timer *w, int events)
@@ -374,6 +376,7 @@ static enum status start(struct parts *p, struct problem *why)
 
 static void stop(struct parts *p)
 {
+    device_watch_stop(&p->devices);
     ws_server_stop(p->server);
     mqtt_link_stop(p->link);
     if (p->router_made)

@@ -3,6 +3,7 @@
 #ifndef SIGBRIDGE_APP_PARTS_H
 #define SIGBRIDGE_APP_PARTS_H
 
+#include "app/device_watch.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "core/router.h"
@@ -28,6 +29,7 @@ struct parts {
     ev_signal term, interrupt, hangup;
     int64_t started_ms;
     int64_t drain_deadline_us;         /* 0: running */
+    struct device_watch devices;
     bool announced;                    /* `ready` was logged */
     struct token_keys *keys;           /* NULL: nobody needs a token */
     struct ice_policies *ice_policies; /* NULL: every candidate passes */

@@ -313,8 +313,10 @@ describe("a running bridge", () => {
 
     test("cuts off a device that is removed, and only that one", async () => {
         const cam2 = await come("cam2");
+        await until(() => rosterOf(ann).has("cam2"), "ann sees it");
         await device("remove", "cam2");
         await deadline(cam2.closed, "the device is cut off");
+        await until(() => !rosterOf(ann).has("cam2"), "and its presence is cleared, though it had no last will");
         await assert.rejects(come("cam2"), /closed the connection/);
         await calls();
     });
@@ -382,6 +384,28 @@ test("what a sleeping device missed outlives a restart of bridge and broker", as
     assert.equal((await woken.receive("message", "ann")).data, "before");
     assert.equal((await woken.receive("message", "bob")).data, "after");
     await woken.end();
+    await stop(bridge);
+});
+
+test("a device that is removed while the bridge is away has left when it comes back", async () => {
+    const { data, add, device } = place();
+    const room = newRoom();
+    const come = async (bridge, name, password) => (await Device.start(bridge.mqtt, { room, name, username: name, password, will: false })).end();
+    let bridge = await start(data);
+    const secrets = {};
+    for (const name of ["stays", "goes", "moves"])
+        secrets[name] = await until(() => add(name, "--room", room), `${name} is added`);
+    for (const [name, secret] of Object.entries(secrets))
+        await until(() => come(bridge, name, secret).then(() => true, () => false), `${name} is present`);
+    await stop(bridge);
+    await device("remove", "goes");
+    await device("remove", "moves");
+    await add("moves", "--room", newRoom());
+    bridge = await start(data);
+    await bridge.line(/device-cleared room=\S+ peer=goes/);
+    await bridge.line(/device-cleared room=\S+ peer=moves/);
+    const ann = await WsPeer.join(bridge.wsUrl, { room, peer: "ann", token });
+    await until(() => [...rosterOf(ann).keys()].join() === "stays", "only one is left");
     await stop(bridge);
 });
 
