@@ -149,7 +149,8 @@ static const struct option ice_policy_members[] = {
      .max = 64,
      .check = network_ok,
      .example = "[\"10.20.0.0/16\"]",
-     .help = "Networks, ADDR/BITS, whose addresses pass whatever their class is."},
+     .help = "Networks, ADDR/BITS, whose addresses pass whatever their class is. Without "
+             "`addresses`, no others do."},
     {.name = "sealed",
      .type = OPTION_SWITCH,
      .traits = OPTION_IN_FILE,

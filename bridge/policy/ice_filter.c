@@ -49,13 +49,13 @@ static enum status take_networks(struct ice_policy *p, const struct ice_policy_s
     p->networks = calloc(s->network_count, sizeof *p->networks);
     if (!p->networks)
         return no_memory(why);
-    for (; p->network_count < s->network_count; p->network_count++)
-        if (!ice_network_parse(text_of_str(s->networks[p->network_count]),
-                               &p->networks[p->network_count]))
+    for (; p->network_count < s->network_count; p->network_count++) {
+        const char *mistake;
+        if (!network_parse(s->networks[p->network_count], &p->networks[p->network_count], &mistake))
             return problem_set(why, STATUS_BAD_CONFIG, 0, "ice-policy",
-                               "ice_policies, entry %zu: network %zu must be an address, or one "
-                               "with / and its bits, as 10.0.0.0/8, with zeros behind them",
-                               row + 1, p->network_count + 1);
+                               "ice_policies, entry %zu: network %zu %s", row + 1,
+                               p->network_count + 1, mistake);
+    }
     return STATUS_OK;
 }
 

@@ -128,33 +128,10 @@ enum ice_class ice_class_of(const struct address *a)
     }
 }
 
-bool ice_network_parse(struct text t, struct ice_network *out)
-{
-    static const uint8_t zero[16];
-    struct text ip;
-    struct address a;
-    uint64_t bits;
-    if (!text_until(&t, '/', ADDRESS_MAX_NAME, &ip) || !address_parse(ip, &a) ||
-        memchr(ip.p, '%', text_len(&ip)) || !as_ip6(&a, out->ip))
-        return false;
-    uint64_t most = a.kind == ADDRESS_IP4 ? 32 : 128;
-    if (text_end(&t))
-        bits = most;
-    else if (!text_char(&t, '/') || !text_uint(&t, most, &bits) || !text_end(&t))
-        return false;
-    out->bits = (uint8_t)(bits + 128 - most);
-    /* Whoever writes 10.1.2.3/8 means something else than 10.0.0.0/8. */
-    unsigned whole = out->bits / 8, rest = out->bits % 8;
-    if (whole == 16)
-        return true;
-    return (out->ip[whole] & (0xffu >> rest)) == 0 &&
-           memcmp(out->ip + whole + 1, zero, 15 - whole) == 0;
-}
-
-bool ice_network_has(const struct ice_network *n, const struct address *a)
+bool ice_network_has(const struct network *n, const struct address *a)
 {
     uint8_t ip[16];
-    return as_ip6(a, ip) && has_prefix(ip, n->ip, n->bits);
+    return as_ip6(a, ip) && network_holds(n, ip);
 }
 
 bool ice_address_same(const struct address *a, const struct address *b)

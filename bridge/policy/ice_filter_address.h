@@ -3,6 +3,7 @@
 #define SIGBRIDGE_POLICY_ICE_FILTER_ADDRESS_H
 
 #include "proto/address.h"
+#include "proto/network.h"
 
 enum ice_class {
     ICE_CLASS_PUBLIC,
@@ -20,15 +21,8 @@ enum ice_class {
 /* Looks through forms that carry another address: IPv4-mapped, NAT64, 6to4, Teredo. */
 enum ice_class ice_class_of(const struct address *a);
 
-struct ice_network {
-    uint8_t ip[16]; /* IPv4 as mapped */
-    uint8_t bits;   /* of the mapped form: 96 more for IPv4 */
-};
-
-/* "ADDRESS/BITS" or "ADDRESS". The bits behind the prefix must be zero. */
-bool ice_network_parse(struct text t, struct ice_network *out);
 /* A mapped address is in the networks of its IPv4 form. Names are in none. */
-bool ice_network_has(const struct ice_network *n, const struct address *a);
+bool ice_network_has(const struct network *n, const struct address *a);
 
 /* The same address, however it is written. */
 bool ice_address_same(const struct address *a, const struct address *b);

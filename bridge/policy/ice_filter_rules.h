@@ -15,7 +15,7 @@ struct ice_policy {
     unsigned transports; /* bits by enum candidate_transport */
     unsigned classes;    /* bits by enum ice_class */
     size_t network_count;
-    struct ice_network *networks;
+    struct network *networks;
 };
 
 bool ice_rules_address(const struct ice_policy *p, const struct address *a);
