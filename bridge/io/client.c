@@ -67,10 +67,13 @@ struct client *client_accept(struct clients *all, const uint8_t ip[16], bool tls
 bool client_identify(struct client *c, struct text forwarded_for, struct text forwarded_proto)
 {
     uint8_t ip[16];
+    c->local = forwarded_is_local(c->socket_ip, forwarded_for);
     if (!proxies_trust(c->all->proxies, c->socket_ip))
         return true;
     c->tls = forwarded_tls(c->all->proxies, c->socket_ip, forwarded_proto, c->socket_tls);
     forwarded_address(c->all->proxies, c->socket_ip, forwarded_for, ip);
+    /* A proxy here that does not say for whom it asks may ask for anybody. */
+    c->local = c->local && !proxies_trust(c->all->proxies, ip);
     if (c->visitor && memcmp(ip, c->ip, sizeof ip) == 0)
         return true;
     leave(c); /* the proxy speaks for another one on the same connection */

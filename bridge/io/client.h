@@ -27,7 +27,8 @@ struct client {
     uint8_t socket_ip[16];   /* IPv4: mapped */
     uint8_t ip[16];          /* that counts */
     bool socket_tls;
-    bool tls; /* as the client sees it */
+    bool tls;   /* as the client sees it */
+    bool local; /* the request comes from this machine, and so says every proxy */
 };
 
 void clients_init(struct clients *all, struct visitors *visitors, const struct proxies *proxies,
@@ -35,7 +36,8 @@ void clients_init(struct clients *all, struct visitors *visitors, const struct p
 
 /* NULL: there are too many, of this address or in all; the caller closes the socket. */
 struct client *client_accept(struct clients *all, const uint8_t ip[16], bool tls);
-/* With each request, by its X-Forwarded-For and -Proto. False: too many of this address. */
+/* With each request, by its X-Forwarded-For and -Proto. False: too many of this address, and then
+ * it is nobody's. */
 bool client_identify(struct client *c, struct text forwarded_for, struct text forwarded_proto);
 void client_gone(struct client *c); /* frees; NULL is fine */
 

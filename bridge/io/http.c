@@ -2,12 +2,19 @@
 
 #include "io/http_headers.h"
 #include "policy/origin.h"
+#include "policy/web_path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX = 8 * 1024 * 1024, ANSWER_HEADERS_MAX = 4096, ORIGIN_MAX = 512 };
+enum {
+    BODY_MAX = 8 * 1024 * 1024,
+    ANSWER_HEADERS_MAX = 4096,
+    REFUSAL_MAX = 512,
+    ORIGIN_MAX = 512,
+    HOST_MAX = 512
+};
 
 #define API "/api/"
 
@@ -43,24 +50,67 @@ static bool is_preflight(struct lws *wsi)
     return lws_hdr_total_length(wsi, WSI_TOKEN_OPTIONS_URI) > 0;
 }
 
-static int refuse(struct lws *wsi, unsigned status, const char *text)
-{
-    lws_return_http_status(wsi, status, text);
-    return -1; /* closes: a body that follows is not read */
-}
-
-int http_filter(struct lws *wsi)
-{
-    bool head;
-    return is_read(wsi, &head) || is_preflight(wsi)
-               ? 0
-               : refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
-}
-
 static bool put(struct lws *wsi, const char *name, const char *value, unsigned char **p,
                 unsigned char *end)
 {
     return http_put_header(wsi, name, text_of_str(value), p, end);
+}
+
+/* Not lws_return_http_status(), whose page wants a style sheet, and which cannot say `Allow`. */
+int http_refuse(struct lws *wsi, unsigned status, const char *sentence)
+{
+    unsigned char bytes[LWS_PRE + ANSWER_HEADERS_MAX + REFUSAL_MAX];
+    unsigned char *start = bytes + LWS_PRE, *p = start, *end = start + ANSWER_HEADERS_MAX;
+    size_t len = strnlen(sentence, REFUSAL_MAX - 1);
+    if (lws_add_http_common_headers(wsi, status, "text/plain; charset=utf-8", len + 1, &p, end) ||
+        !put(wsi, "cache-control:", "no-store", &p, end) ||
+        !put(wsi, "connection:", "close", &p, end) ||
+        (status == HTTP_STATUS_METHOD_NOT_ALLOWED && !put(wsi, "allow:", "GET, HEAD", &p, end)) ||
+        lws_finalize_http_header(wsi, &p, end))
+        return -1;
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) == 0) {
+        memcpy(p, sentence, len);
+        p += len;
+        *p++ = '\n';
+    }
+    lws_write(wsi, start, (size_t)(p - start), LWS_WRITE_HTTP_FINAL);
+    return -1;
+}
+
+/* Another reader in front of us may take what follows for a body, and we for the next request. */
+static bool has_body(struct lws *wsi)
+{
+    char length[8];
+    struct text t = http_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof length);
+    return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 ||
+           (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 && !text_equals(t, "0"));
+}
+
+/* RFC 9112 section 3.2: one host, which HTTP/1.0 may lack. */
+static bool has_sound_line(struct lws *wsi)
+{
+    char version[16], host[HOST_MAX];
+    struct text v = http_header(wsi, WSI_TOKEN_HTTP, version, sizeof version);
+    struct text h = http_header(wsi, WSI_TOKEN_HOST, host, sizeof host);
+    if (!text_equals(v, "HTTP/1.1"))
+        return text_equals(v, "HTTP/1.0");
+    return !text_end(&h) && !memchr(h.p, ',', text_len(&h)) && !memchr(h.p, ' ', text_len(&h));
+}
+
+bool http_sound(struct lws *wsi, const char *path)
+{
+    bool head, api = strncmp(path, API, strlen(API)) == 0;
+    if (!is_read(wsi, &head) && !(is_preflight(wsi) && api))
+        http_refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
+    else if (!has_sound_line(wsi))
+        http_refuse(wsi, HTTP_STATUS_BAD_REQUEST, "HTTP/1.1 is spoken here, with one Host");
+    else if (has_body(wsi))
+        http_refuse(wsi, HTTP_STATUS_BAD_REQUEST, "no request here has a body");
+    else if (!web_path_ok(text_of_str(path)))
+        http_refuse(wsi, HTTP_STATUS_NOT_FOUND, "not found");
+    else
+        return true;
+    return false;
 }
 
 /* Only what another site's pages need: the listed ones may read the API, with a token. */
@@ -75,6 +125,8 @@ static bool put_cors(struct http *h, struct lws *wsi, const char *path, bool pre
         return false;
     if (text_end(&origin) || !origin_listed(h->origins, origin))
         return true;
+    if (origin_any(h->origins))
+        origin = text_of_str("*");
     return http_put_header(wsi, "access-control-allow-origin:", origin, p, end) &&
            (!preflight || (put(wsi, "access-control-allow-methods:", "GET, HEAD", p, end) &&
                            put(wsi, "access-control-allow-headers:", "authorization", p, end) &&
@@ -131,10 +183,8 @@ int http_answer(struct http *h, struct lws *wsi, struct http_request *q)
     bool head, preflight = !is_read(wsi, &head);
     int result = -1;
     buf_init(&body, BODY_MAX);
-    if (preflight && strncmp(q->path, API, strlen(API)) == 0)
+    if (preflight)
         a.status = HTTP_STATUS_OK;
-    else if (preflight)
-        return refuse(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "GET and HEAD only");
     else
         h->page(h->arg, q, &a);
     if (a.status == 0) {

@@ -42,8 +42,11 @@ struct http {
 /* The files of `web` as a mount, for vhosts; *mount lives as long as they do. */
 void http_mount(struct lws_http_mount *mount, const char *web);
 
-/* Before anything is served: 0, or a value to return when the method was refused. */
-int http_filter(struct lws *wsi);
+/* Before anything is served, be it a file, a page or an upgrade: is this a request that everybody
+ * reads in the same way, for a path that we may answer? False: it has been refused. */
+bool http_sound(struct lws *wsi, const char *path);
+/* A refusal in one sentence; the connection is closed after it. Returns -1. */
+int http_refuse(struct lws *wsi, unsigned status, const char *sentence);
 /* LWS_CALLBACK_HTTP: answers what is no file; returns what lws expects. */
 int http_answer(struct http *h, struct lws *wsi, struct http_request *q);
 

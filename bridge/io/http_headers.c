@@ -38,19 +38,20 @@ struct text http_header(struct lws *wsi, enum lws_token_indexes token, char *byt
     return text_of(bytes, len > 0 ? (size_t)len : 0);
 }
 
-struct text http_token(struct lws *wsi, char bytes[HTTP_TOKEN_SIZE])
+struct text http_token(struct lws *wsi, char bytes[HTTP_HEADERS_MAX])
 {
-    int len = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-    if (len >= HTTP_TOKEN_SIZE)
-        return text_of_str("-");
-    if (len > 0) {
-        struct text token =
-            bearer_token(http_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, bytes, HTTP_TOKEN_SIZE));
-        if (!text_end(&token))
-            return token;
+    struct text token =
+        bearer_token(http_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, bytes, HTTP_HEADERS_MAX));
+    int len;
+    for (int i = 0; text_end(&token); i++) {
+        len = lws_hdr_copy_fragment(wsi, bytes, HTTP_HEADERS_MAX, WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (len < 0)
+            return text_of_str("");
+        struct text argument = text_of(bytes, (size_t)len);
+        if (text_literal(&argument, "token="))
+            token = argument;
     }
-    const char *argument = lws_get_urlarg_by_name(wsi, "token=", bytes, HTTP_TOKEN_SIZE);
-    return text_of_str(argument ? argument : "");
+    return token;
 }
 
 bool http_put_header(struct lws *wsi, const char *name, struct text value, unsigned char **p,

@@ -8,20 +8,19 @@
 #include <stdbool.h>
 
 enum {
-    HTTP_HEADERS_MAX =
-        20 * 1024,               /* all of one request: a whole token in its line and as a header */
-    HTTP_TOKEN_SIZE = 8192 + 16, /* "Bearer ", a token of the largest size, NUL */
+    HTTP_HEADERS_MAX = 20 * 1024 /* all of one request: a whole token in its line and as a header */
 };
 
 /* Security headers for every answer of a virtual host, files included. HSTS goes with TLS only. */
 const struct lws_protocol_vhost_options *http_headers(bool tls);
 
-/* A request header, copied; empty when there is none, or when it is too long for `size`. */
+/* A request header, copied; several of the name are joined by commas. Empty when there is none, or
+ * when it is too long for `size`; HTTP_HEADERS_MAX is always enough. */
 struct text http_header(struct lws *wsi, enum lws_token_indexes token, char *bytes, size_t size);
 
-/* The request's token: Authorization: Bearer, else the argument `token`. Empty: there is none. One
- * that is too long comes as a text that is no token. */
-struct text http_token(struct lws *wsi, char bytes[HTTP_TOKEN_SIZE]);
+/* The request's token: Authorization: Bearer, else the first argument `token`. Empty: there is
+ * none. It may be longer than any token. */
+struct text http_token(struct lws *wsi, char bytes[HTTP_HEADERS_MAX]);
 
 bool http_put_header(struct lws *wsi, const char *name, struct text value, unsigned char **p,
                      unsigned char *end);

@@ -22,7 +22,6 @@ enum {
     CLOSE_TIMEOUT_S = 3, /* for a peer that does not let us write our Close */
     WRITES_PER_TURN = 32,
     NEWCOMERS_MAX = 256, /* TCP connections that are no WebSockets, or not yet */
-    FORWARDED_SIZE = 1024,
     ORIGIN_SIZE = 512,
     HOST_SIZE = 512
 };
@@ -48,7 +47,7 @@ struct ws_server {
     struct http http;
     struct lws_http_mount mount;
     struct log_budget refusals;
-    char token[HTTP_TOKEN_SIZE]; /* of the request being looked at */
+    char scratch[HTTP_HEADERS_MAX]; /* for a header or token of the request being looked at */
     struct link sockets;
     /* By ping_at_us: each list has one interval of its own, so appending keeps it sorted. */
     struct link pings; /* sockets to be pinged */
@@ -160,9 +159,9 @@ static int on_established(struct ws_server *w, struct lws *wsi, struct connectio
         ws_socket_close(s, 1013, "the bridge is full");
         return 0;
     }
-    struct ws_visit visit = {s->client->visitor, http_token(wsi, w->token)};
+    struct ws_visit visit = {s->client->visitor, http_token(wsi, w->scratch)};
     s->context = w->events.opened(w->events.arg, s, &visit);
-    explicit_bzero(w->token, sizeof w->token);
+    explicit_bzero(w->scratch, sizeof w->scratch);
     if (!s->context)
         ws_socket_close(s, 1013, "out of memory");
     return 0;
@@ -294,19 +293,18 @@ static void log_refusal(struct ws_server *w, const struct client *c, const char 
                  LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
 }
 
-/* Refusing like this still allows an HTTP answer; after the upgrade lws only drops the connection.
- */
+/* The upgrade is refused with an HTTP answer; after it lws only drops connections. -1 would too. */
 static int refuse(struct lws *wsi, unsigned status, const char *text)
 {
-    lws_return_http_status(wsi, status, text);
-    return 1;
+    return -http_refuse(wsi, status, text);
 }
 
 /* Who asks, and do we answer to that name? 0, or what lws is to get. */
 static int check_client(struct ws_server *w, struct lws *wsi, struct client *c)
 {
-    char by[FORWARDED_SIZE], proto_bytes[32], host_bytes[HOST_SIZE];
-    struct text forwarded = http_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, by, sizeof by);
+    char proto_bytes[32], host_bytes[HOST_SIZE];
+    struct text forwarded =
+        http_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, w->scratch, sizeof w->scratch);
     int len = lws_hdr_custom_copy(wsi, proto_bytes, sizeof proto_bytes, "x-forwarded-proto:", 18);
     struct text proto = text_of(proto_bytes, len > 0 ? (size_t)len : 0);
     if (!client_identify(c, forwarded, proto))
@@ -333,18 +331,23 @@ static int check_origin(struct ws_server *w, struct lws *wsi, struct client *c)
     log_refusal(w, c, "origin-refused", origin);
     return refuse(
         wsi, HTTP_STATUS_FORBIDDEN,
-        "pages of this origin may not connect: the bridge's option `origin` lists who may");
+        "pages of this origin may not connect: the bridge's option `origin` lists who may, and"
+        " behind a proxy with TLS the proxy belongs into `trusted_proxy`");
 }
 
 static int on_upgrade(struct ws_server *w, struct lws *wsi)
 {
-    char path[16];
+    char path[16], kind[16];
     int len = lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI);
     struct client *c = client_of(wsi);
-    if (!c)
-        return 1;
+    if (!c || lws_hdr_copy(wsi, kind, sizeof kind, WSI_TOKEN_UPGRADE) <= 0)
+        return -1; /* lws has refused it already, and asks all the same */
+    if (strcasecmp(kind, "websocket") != 0)
+        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "upgrades go to websocket only");
     if (len <= 0 || strcmp(path, "/ws") != 0)
         return refuse(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
+    if (!http_sound(wsi, path))
+        return 1;
     if (!is_version_13(wsi))
         return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
     if (offers_only_unknown(wsi))
@@ -354,20 +357,26 @@ static int on_upgrade(struct ws_server *w, struct lws *wsi)
     return refused ? refused : check_origin(w, wsi, c);
 }
 
+/* Before lws looks for a file. */
+static int on_request(struct ws_server *w, struct lws *wsi, const char *path)
+{
+    struct client *c = client_of(wsi);
+    return c && http_sound(wsi, path) && check_client(w, wsi, c) == 0 ? 0 : -1;
+}
+
 static int on_http(struct ws_server *w, struct lws *wsi, const char *path)
 {
     struct client *c = client_of(wsi);
-    if (!c || check_client(w, wsi, c))
+    if (!c)
         return -1;
     struct http_request q = {
         .path = path,
-        .token = http_token(wsi, w->token),
+        .token = http_token(wsi, w->scratch),
         .visitor = c->visitor,
-        /* A proxy here that does not say for whom it asks may ask for anybody. */
-        .loopback = forwarded_is_loopback(c->ip) && !proxies_trust(w->o.proxies, c->ip),
+        .loopback = c->local,
     };
     int result = http_answer(&w->http, wsi, &q);
-    explicit_bzero(w->token, sizeof w->token);
+    explicit_bzero(w->scratch, sizeof w->scratch);
     return result;
 }
 
@@ -399,11 +408,13 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         on_closed(server_of(wsi), c);
         return 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
-        return http_filter(wsi);
+        return on_request(server_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP:
         return on_http(server_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return 0;
+    case LWS_CALLBACK_RAW_ADOPT:
+        return -1; /* what lws makes of CONNECT: a connection without a time limit */
     case LWS_CALLBACK_WSI_DESTROY:
         client_gone(client_of(wsi));
         lws_set_opaque_user_data(wsi, NULL);

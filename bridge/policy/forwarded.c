@@ -71,7 +71,10 @@ static struct text without_port(struct text entry)
 {
     struct text inside, rest = entry;
     if (text_char(&rest, '['))
-        return text_until(&rest, ']', 64, &inside) ? inside : text_of_str("");
+        return text_until(&rest, ']', 64, &inside) && text_char(&rest, ']') &&
+                       (text_end(&rest) || *rest.p == ':')
+                   ? inside
+                   : text_of_str("");
     const char *colon = text_end(&entry) ? NULL : memchr(entry.p, ':', text_len(&entry));
     if (colon && !memchr(colon + 1, ':', (size_t)(entry.end - colon - 1)))
         entry.end = colon;
@@ -128,4 +131,16 @@ bool forwarded_is_loopback(const uint8_t ip[16])
     if (memcmp(ip, mapped, sizeof mapped) == 0)
         return ip[12] == 127;
     return memcmp(ip, one, sizeof one) == 0;
+}
+
+bool forwarded_is_local(const uint8_t peer[16], struct text header)
+{
+    struct text entry;
+    uint8_t ip[16];
+    if (!forwarded_is_loopback(peer))
+        return false;
+    while (take_last(&header, &entry))
+        if (!read_address(entry, ip) || !forwarded_is_loopback(ip))
+            return false;
+    return true;
 }

@@ -36,4 +36,8 @@ bool forwarded_tls(const struct proxies *p, const uint8_t peer[16], struct text 
 struct address_key forwarded_key(const uint8_t ip[16]);
 bool forwarded_is_loopback(const uint8_t ip[16]);
 
+/* Does a request come from this machine? So say the socket and every entry of X-Forwarded-For, be
+ * the proxy listed or not: one on this machine may speak for anybody. */
+bool forwarded_is_local(const uint8_t peer[16], struct text header);
+
 #endif

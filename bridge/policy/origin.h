@@ -22,9 +22,10 @@ bool origin_allowed(const struct origin_rules *rules, struct text origin, struct
 
 /* Is this one of the listed ones, so that its pages may read our answers (CORS)? */
 bool origin_listed(const struct origin_rules *rules, struct text origin);
+bool origin_any(const struct origin_rules *rules); /* is "*" among them? */
 
-/* Does `host`, with or without a port, name this machine: localhost, 127.0.0.0/8, [::1]? A page
- * that had its own name resolved to 127.0.0.1 (DNS rebinding) shows here. */
+/* Does `host`, a name or address with or without a port, name this machine: localhost, 127.0.0.0/8,
+ * [::1]? A page that had its own name resolved to 127.0.0.1 (DNS rebinding) shows here. */
 bool origin_host_is_local(struct text host);
 
 #endif
