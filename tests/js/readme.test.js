@@ -75,6 +75,26 @@ test("a call in ten lines: both sides run, and the picture arrives", async () =>
   }
 });
 
+test("the example with a token function hands it in", async () => {
+  const bridge = new FakeBridge();
+  const asked = [];
+  const restore = pretendPage({
+    WebSocket: bridge.WebSocket,
+    location: { host: "bridge.test" },
+    fetch: async (path) => (asked.push(path), { text: async () => "fresh" }),
+  });
+  try {
+    await import(pathToFileURL(await fileOf(3)).href);
+    const [{ socket }] = [...bridge.members.values()];
+    assert.deepEqual(asked, ["/my-token"]);
+    assert.equal(socket.of("join")[0].token, "fresh");
+    assert.equal(socket.url, "wss://bridge.test/ws");
+  } finally {
+    for (const { socket } of [...bridge.members.values()]) socket.die(4409);
+    restore();
+  }
+});
+
 test("the example for Node joins over a real WebSocket", async () => {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");

@@ -30,6 +30,8 @@ export async function use(video: HTMLVideoElement, camera: MediaStream) {
   signaling.addEventListener("candidate", ({ detail }) => detail.candidate?.sdpMid);
   signaling.addEventListener("message", ({ detail: { from, data } }) => console.log(from, data));
   signaling.addEventListener("wire", ({ detail }) => console.log(detail.direction, detail.message.type, detail.at));
+  signaling.addEventListener("iceservers", ({ detail }) => detail.map(({ urls }) => urls));
+  signaling.addEventListener("state", ({ detail: { error } }) => error === "unauthorized");
   signaling.addEventListener("something else", (event: Event) => event.type);
   signaling.addEventListener("call", ({ detail: call }) => {
     if (call.kind === "invite" && call.media?.video === false) return call.decline("no picture here");
@@ -41,6 +43,9 @@ export async function use(video: HTMLVideoElement, camera: MediaStream) {
   });
 
   const me = await signaling.connect();
+  const left: number | undefined = me.tokenExpiresIn;
+  await signaling.connect({ token: "t2" });
+  console.log(left, (await signaling.refresh()).tokenExpiresIn);
   const names: string[] = me.peers.map(({ peer }) => peer);
   const own: string | undefined = signaling.peer;
   // @ts-expect-error only the client changes it
