@@ -1,4 +1,5 @@
 sigbridge_unit(ice_filter sigbridge_policy)
+target_link_options(test_ice_filter PRIVATE -Wl,--wrap=malloc,--wrap=calloc)
 sigbridge_unit(turn sigbridge_policy)
 
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)

@@ -6,6 +6,29 @@
 
 enum { WORDS_MAX = 4 };
 
+/* Allocations of the code under test: this many succeed, then they fail; -1: all succeed. */
+static int allowed = -1;
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+
+static bool granted(void)
+{
+    return allowed < 0 || allowed-- > 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return granted() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return granted() ? __real_calloc(n, size) : NULL;
+}
+
 /* A row's policy: lists as words with one space between; NULL: empty. */
 struct rules {
     const char *types, *transports, *addresses, *networks;
@@ -662,6 +685,29 @@ static void mistakes_are_named(void **state)
                      STATUS_BAD_CONFIG);
 }
 
+static void without_memory_nothing_is_left(void **state)
+{
+    (void)state;
+    static const char *const nets[] = {"10.0.0.0/8", "fd00::/8"};
+    const struct ice_policy_source rows[] = {
+        {.rooms = "a", .networks = nets, .network_count = 2},
+        {.rooms = "b*", .networks = nets, .network_count = 2},
+    };
+    struct ice_policies *all;
+    struct problem why;
+    int failures = 0;
+    enum status status;
+    do {
+        allowed = failures;
+        status = ice_policies_create(&all, rows, ROWS(rows), &why);
+        bool out_of_memory = status == STATUS_NO_MEMORY && all == NULL && why.text[0];
+        allowed = -1;
+        assert_true(status == STATUS_OK || out_of_memory);
+    } while (status != STATUS_OK && ++failures < 100);
+    assert_int_equal(failures, 5); /* the policies; of each row its rooms and networks */
+    ice_policies_destroy(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -672,6 +718,7 @@ int main(void)
         cmocka_unit_test(full_buffers_fail),
         cmocka_unit_test(the_first_row_that_fits_is_the_rooms),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(without_memory_nothing_is_left),
     };
     return cmocka_run_group_tests_name("ICE filter", tests, NULL, NULL);
 }
