@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ATTACKER, frame, handshake, SEED, Target, textFrame, times } from "./attacker.mjs";
-import { deadline, tempDir, WsPeer } from "./harness.mjs";
-import { get, newRoom, sdp } from "./world.mjs";
+import { frame, handshake, SEED, Target, textFrame, times } from "./attacker.mjs";
+import { deadline, tempDir, until } from "./harness.mjs";
+import { newRoom } from "./world.mjs";
 
+const ADDRESS_MAX = 256; /* limits.address_sessions by default */
 let target;
 const web = tempDir("web");
 before(async () => {
@@ -169,6 +170,31 @@ test("3,200 connections that come and go", () => target.withstands(() => times(3
     await endings[i % endings.length](raw, i);
 }, { at_once: 32 })));
 
+/* The attacker keeps what it gets. More than limits.address_sessions it does not get: the rest is closed
+ * at once, and others do not notice. */
+test("10,000 connections of one address", () => target.withstands(async () => {
+    const held = [];
+    const refused = async () => (await target.metrics())("sigbridge_connections_refused_total");
+    const before = await refused();
+    await times(10_000, async (i) => {
+        const raw = await target.raw();
+        held.push(raw);
+        await raw.send(i % 4 ? handshake() : "GET ");
+        if (i % 1000 === 999)
+            await target.serves();
+    }, { at_once: 64 });
+    const open = () => held.filter((raw) => !raw.isOver && !raw.socket.destroyed);
+    const count = await target.metrics();
+    assert.ok(count("sigbridge_sockets") <= ADDRESS_MAX + 2, `${count("sigbridge_sockets")} sockets`);
+    await until(() => open().length <= ADDRESS_MAX, () => `${open().length} are still open`);
+    const second = await Promise.all(Array.from({ length: 50 }, () => target.socket({ localAddress: "127.0.0.2" })));
+    for (const peer of second)
+        await peer.ask({ type: "ping" }, "pong");
+    await Promise.all(second.map((peer) => peer.close()));
+    assert.ok(await refused() - before > 100, "the rest was refused");
+    await Promise.all(held.map((raw) => raw.drop()));
+}, { log: /connection-refused address=127\.0\.0\.3 .*limits\.address_sessions/, lines: 60 }));
+
 /* ---- no HTTP ---- */
 
 const requests = [
@@ -223,5 +249,3 @@ for (const { name, text } of smuggled)
         if (/length|body|chunks/.test(name))
             assert.doesNotMatch(said, /# HELP/, "what is inside a body is no request");
     })));
-
-void [ATTACKER, WsPeer, get, sdp];
