@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { deadline, freePort, Program, run, startBridge, startMosquitto, tempDir, until, WsPeer } from "./harness.mjs";
+import { deadline, freePort, parseReady, Program, run, startBridge, startMosquitto, tempDir, until, WsPeer } from "./harness.mjs";
 import { makeKey } from "./jwt.mjs";
-import { allTopic, assertNoSanitizer, Device, inboxTopic, metric, Mqtt, newRoom, presenceTopic, rosterOf, sees } from "./world.mjs";
+import { assertNoSanitizer, Device, metric, Mqtt, newRoom, presenceTopic, rosterOf, sees } from "./world.mjs";
 
 const SECRET = /^password: ([0-9a-f]{32})\n$/;
 const HASH = /^\$7\$101\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$/;
@@ -407,6 +407,32 @@ test("a device that is removed while the bridge is away has left when it comes b
     const ann = await WsPeer.join(bridge.wsUrl, { room, peer: "ann", token });
     await until(() => [...rosterOf(ann).keys()].join() === "stays", "only one is left");
     await stop(bridge);
+});
+
+/* As a service has it: the bridge is a user of its own, the operator is root. */
+test("root changes the devices of a bridge that runs as somebody else", { skip: !isRoot && "only root can be somebody else" }, async () => {
+    const { data, add, device, file } = place();
+    const room = newRoom();
+    const nobody = Number((await run("id", ["-u", "nobody"])).stdout);
+    chownSync(data, nobody, nobody);
+    const before = await add("cam1", "--room", room); /* makes the directory, before the first start */
+    chmodSync(key.file, 0o644);
+    chmodSync(join(key.file, ".."), 0o755);
+    const program = new Program("setpriv", [`--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", process.env.SIGBRIDGE_BIN,
+        "--data", data, "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--jwt-key", key.option]);
+    const { mqtt } = parseReady(await program.line((line) => parseReady(line) !== null));
+    const come = (name, password) => Device.start(mqtt, { room, name, username: name, password });
+    await (await come("cam1", before)).end();
+    const { stdout, stderr } = await device("add", "cam2", "--room", room);
+    assert.match(stderr, /the broker \(process \d+\) reads it now/);
+    const cam2 = await until(() => come("cam2", SECRET.exec(stdout)[1]).catch(() => null), "cam2 gets in");
+    await device("remove", "cam2");
+    await deadline(cam2.closed, "cam2 is cut off");
+    for (const name of ["devices.acl", "devices.passwd", "devices.lock"])
+        assert.equal(statSync(file(name)).uid, nobody, name);
+    const { code } = await program.stop();
+    assertNoSanitizer(program);
+    assert.equal(code, 0, program.tail());
 });
 
 /* ---- strangers ---- */
