@@ -1,10 +1,12 @@
 /* The page: join a room, then hand the connection to its parts. URL parameters: room and peer fill the
- * form; `join` joins at once; `play` plays every camera that appears. */
+ * form; `join` joins at once; `play` plays every camera that appears. A token may stand behind the `#`,
+ * which browsers send to nobody: #token=eyJ... It is taken out of the address bar at once, and lives in
+ * this variable only. */
 import { Signaling } from "./sigbridge/index.js";
 import { Calls } from "./calls.js";
 import { Wall } from "./cameras.js";
 import { Chat } from "./chat.js";
-import { describe, toast } from "./errors.js";
+import { describe, sentence, toast } from "./errors.js";
 import { byId, setText } from "./page.js";
 import { People } from "./people.js";
 import { Tabs } from "./tabs.js";
@@ -17,6 +19,7 @@ const COUNTDOWN_MS = 250;
 const parameters = new URLSearchParams(location.search);
 const form = byId("join-form");
 let visit = null; /* {signaling, parts} of the room we are in or enter */
+let token;        /* undefined: none */
 
 /* ---- the form ---- */
 
@@ -40,6 +43,24 @@ function rememberName(name) {
     } catch {
         /* then the next visit suggests a new one */
     }
+}
+
+/* True: there was one. */
+function takeToken() {
+    const fragment = new URLSearchParams(location.hash.slice(1));
+    if (!fragment.has("token"))
+        return false;
+    token = fragment.get("token").trim() || undefined;
+    fragment.delete("token");
+    const rest = String(fragment);
+    history.replaceState(null, "", `${location.pathname}${location.search}${rest && `#${rest}`}`);
+    return token !== undefined;
+}
+
+function askForToken() {
+    byId("join-token-field").hidden = false;
+    form.elements.token.value = "";
+    return form.elements.token;
 }
 
 function showRefusal(text, word = "", field) {
@@ -80,7 +101,7 @@ function showJoining(joining) {
 const LAMPS = { joined: "good", connecting: "busy", joining: "busy", waiting: "bad", idle: "off", closed: "off" };
 let countdown;
 
-function showState({ state, retryIn }) {
+function showState({ state, retryIn, error, reason }) {
     clearInterval(countdown);
     const lamp = byId("connection");
     const outage = byId("outage");
@@ -97,7 +118,7 @@ function showState({ state, retryIn }) {
             const seconds = Math.max(1, Math.ceil((end - performance.now()) / 1000));
             setText(byId("connection-text"), `Reconnecting in ${seconds} s`);
             if (document.body.dataset.stage === "join")
-                showRefusal(`The bridge at ${location.host} does not answer. Trying again in ${seconds} s.`);
+                showRefusal(`${error ? sentence(reason) : `The bridge at ${location.host} does not answer.`} Trying again in ${seconds} s.`, error);
         };
         show();
         countdown = setInterval(show, COUNTDOWN_MS);
@@ -126,7 +147,7 @@ async function enter(room, peer) {
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.search = "";
-    const signaling = new Signaling(url, { room, peer, meta: { model: browserModel() } });
+    const signaling = new Signaling(url, { room, peer, token, meta: { model: browserModel() } });
     const mine = { signaling, parts: [] };
     visit = mine;
     showJoining(true);
@@ -176,6 +197,7 @@ function setTitle(text) {
 
 function showRoom(room, peer) {
     showJoining(false);
+    byId("join-token-field").hidden = true;
     rememberName(peer);
     setText(byId("where-room"), room);
     setText(byId("where-self"), peer);
@@ -188,6 +210,18 @@ function showRoom(room, peer) {
     parameters.set("peer", peer);
     history.replaceState(null, "", `?${parameters.toString().replace(/=(?=&|$)/g, "")}`);
     byId("main").focus({ preventScroll: true });
+}
+
+/* Why we are back at the form, and which field can change it. */
+function showError(error) {
+    const { text, word } = describe(error);
+    const field = ["peer-taken", "replaced"].includes(word) ? form.elements.peer
+        : word === "unauthorized" || (word === "forbidden" && token !== undefined) ? askForToken()
+        : undefined;
+    const hadNone = word === "unauthorized" && token === undefined;
+    if (word === "unauthorized")
+        token = undefined;
+    showRefusal(hadNone ? "This bridge lets nobody in without a token. Enter yours." : text, word, field);
 }
 
 /* Back to the form, with an error when that is why. */
@@ -204,8 +238,7 @@ async function leave(error) {
     document.body.dataset.stage = "join";
     setTitle("");
     if (error) {
-        const { text, word } = describe(error);
-        showRefusal(text, word, ["peer-taken", "replaced"].includes(word) ? form.elements.peer : undefined);
+        showError(error);
     } else {
         showRefusal("");
         form.elements.peer.focus();
@@ -225,14 +258,20 @@ form.addEventListener("submit", (event) => {
         return;
     const room = checkedName(form.elements.room, "The room");
     const peer = room && checkedName(form.elements.peer, "Your name");
-    if (peer)
-        enter(room, peer);
+    if (!peer)
+        return;
+    token = form.elements.token.value.trim() || token;
+    form.elements.token.value = "";
+    enter(room, peer);
 });
 byId("join-cancel").addEventListener("click", () => visit && leave());
 byId("leave").addEventListener("click", () => visit && leave());
 byId("outage-retry").addEventListener("click", () => visit?.signaling.reconnect());
 window.addEventListener("online", () => visit?.signaling.state === "waiting" && visit.signaling.reconnect());
 window.addEventListener("pagehide", () => visit && leave());
+
+takeToken();
+window.addEventListener("hashchange", () => takeToken() && !visit && form.requestSubmit());
 
 form.elements.room.value = parameters.get("room") ?? "lobby";
 form.elements.peer.value = parameters.get("peer") ?? rememberedName() ?? suggestName();

@@ -10,11 +10,8 @@ const SENTENCES = {
     "invalid-message": "The bridge did not accept a message of this page.",
     "invalid-sdp": "The bridge did not accept the session description.",
     "invalid-candidate": "The bridge did not accept a network candidate.",
-    "unauthorized": "This bridge wants a valid token to let you in.",
-    "forbidden": "Your token does not allow this.",
     "peer-taken": "This name is in use in the room. Choose another one.",
     "session-expired": "The bridge no longer knows this session. Joining again.",
-    "too-large": "That is too large to be sent.",
     "rate-limited": "That was too fast. Wait a moment, then try again.",
     "unavailable": "The bridge cannot reach its broker right now. Try again in a moment.",
     "offline": "There was no connection to the bridge in time, so this was not sent.",
@@ -32,10 +29,20 @@ const SENTENCES = {
     "SecurityError": "Cameras work only on secure pages: open this page over https, or on localhost.",
 };
 
+/* Here the bridge says it best: which claim of the token, how many bytes. */
+const SPOKEN = new Set(["unauthorized", "forbidden", "too-large"]);
+
+export function sentence(text) {
+    const plain = text.trim().replace(/[.:]?$/, ".");
+    return plain[0].toUpperCase() + plain.slice(1);
+}
+
 export function describe(error) {
     const word = error?.error ?? error?.name ?? "Error";
     if (word === "peer-not-found")
         return { word, text: error.to ? `${error.to} is not in the room.` : "That peer is not in the room." };
+    if (SPOKEN.has(word) && error.message)
+        return { word, text: sentence(error.message) };
     return { word, text: SENTENCES[word] ?? error?.message ?? "Something went wrong." };
 }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { WsPeer, endAll, startBridge, startCamera, webRoot } from "../integration/harness.mjs";
+import { inSeconds, makeKey } from "../integration/jwt.mjs";
 import { close, framesAdvance, join, launch, open, tile, tileState } from "./browser.mjs";
 
 let browser;
@@ -279,3 +280,113 @@ test("markup in what others send stays text", async () => {
     await close(page);
     await peer.close();
 });
+
+/* ---- tokens ---- */
+
+async function withTokens(run, options = {}) {
+    const key = makeKey("ES256");
+    const guarded = await startBridge({ web: webRoot(), dev: false, args: ["--jwt-key", key.option], ...options });
+    try {
+        await run(guarded, key);
+    } finally {
+        await endAll(guarded);
+    }
+}
+
+/* Where a token must not be: what a person sees, what the browser keeps, what it fetched. (That the
+ * page was opened with one stays in the page's own list of its navigation, for as long as it lives.) */
+async function assertForgotten(page, token) {
+    const seen = await page.evaluate(() => [
+        location.href, document.documentElement.outerHTML, [...document.querySelectorAll("input")].map((input) => input.value),
+        Object.entries(localStorage), Object.entries(sessionStorage), document.cookie, JSON.stringify(history.state),
+        performance.getEntriesByType("resource").map((entry) => entry.name),
+    ].flat(3).join("\n"));
+    for (const part of [token, ...token.split(".").slice(1)])
+        assert.ok(!seen.includes(part));
+}
+
+test("without a token the page asks for one, and never shows or keeps it", () => withTokens(async (guarded, key) => {
+    const page = await open(browser, `${guarded.url}?room=yard&peer=ada`);
+    const field = page.getByLabel("Token");
+    assert.equal(await field.isVisible(), false);
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.getByRole("alert").filter({ hasText: "This bridge lets nobody in without a token. Enter yours." }).waitFor();
+    assert.equal(await page.getByRole("alert").locator("code").textContent(), "unauthorized");
+    assert.equal(await field.evaluate((input) => input === document.activeElement && input.type), "password");
+    const token = key.token({ rooms: ["yard"], sub: "ada" });
+    await field.fill(token);
+    await page.keyboard.press("Enter");
+    await page.locator("body[data-stage=room]").waitFor();
+    await page.getByRole("tab", { name: "On the wire" }).click();
+    for (const type of ["join", "joined"])
+        await page.locator(`.frame[data-type="${type}"]`).first().locator("summary").click();
+    await page.locator("pre", { hasText: "tokenExpiresIn" }).waitFor();
+    await assertForgotten(page, token);
+    await page.getByRole("button", { name: "Leave" }).click();
+    await assertForgotten(page, token);
+    await page.getByRole("button", { name: "Join" }).click(); /* the same visit of the page still has it */
+    await page.locator("body[data-stage=room]").waitFor();
+    await close(page);
+}));
+
+test("a token behind the # lets in, and is gone from the address", () => withTokens(async (guarded, key) => {
+    const token = key.token({ rooms: ["yard"] });
+    const page = await open(browser, `${guarded.url}?room=yard&peer=ada&join#token=${token}`);
+    await page.locator("body[data-stage=room]").waitFor();
+    await assertForgotten(page, token);
+    for (const line of guarded.logs)
+        assert.ok(!line.includes(token.split(".")[2]));
+    await close(page);
+
+    const late = await open(browser, `${guarded.url}?room=yard&peer=bob`);
+    await late.evaluate((text) => { location.hash = `token=${text}`; }, token); /* pasted into the address bar */
+    await late.locator("body[data-stage=room]").waitFor();
+    await assertForgotten(late, token);
+    await close(late);
+}));
+
+test("the page says why a token does not let in, and takes a better one", () => withTokens(async (guarded, key) => {
+    const rows = [
+        { claims: { rooms: ["yard"], exp: inSeconds(-5) }, word: "unauthorized", says: /expired/ },
+        { claims: { rooms: ["street"] }, word: "forbidden", says: /does not allow this room/ },
+        { claims: { rooms: ["yard"], sub: "eve" }, word: "forbidden", says: /does not allow this peer name/ },
+        { claims: {}, word: "forbidden", says: /does not allow this room/ },
+        { text: "a.b.c", word: "unauthorized", says: /token/ },
+    ];
+    const page = await open(browser, `${guarded.url}?room=yard&peer=ada&join`);
+    const refusal = page.locator("#join-error");
+    await page.getByLabel("Token").waitFor();
+    for (const { claims, text, word, says } of rows) {
+        await page.getByLabel("Token").fill(text ?? key.token(claims));
+        await page.keyboard.press("Enter");
+        await refusal.filter({ hasText: says }).waitFor();
+        assert.equal(await refusal.locator("code").textContent(), word);
+        assert.equal(await page.getByLabel("Token").inputValue(), "");
+    }
+    await page.getByLabel("Token").fill(key.token({ rooms: ["y*"] }));
+    await page.keyboard.press("Enter");
+    await page.locator("body[data-stage=room]").waitFor();
+    await close(page);
+}));
+
+test("a token that ends in the room: back to the form, with the reason", () => withTokens(async (guarded, key) => {
+    const page = await open(browser, `${guarded.url}?room=yard&peer=ada&join#token=${key.token({ rooms: ["yard"], exp: inSeconds(8) })}`);
+    await page.locator("body[data-stage=room]").waitFor();
+    await page.locator("#join-error", { hasText: "The token has expired" }).waitFor();
+    assert.equal(await page.getByLabel("Token").evaluate((input) => input === document.activeElement), true);
+    assert.equal(await page.locator("#room").isHidden(), true);
+    await close(page);
+}));
+
+test("too many bad tokens: the page waits as long as the bridge asks, and says so", () => withTokens(async (guarded) => {
+    const page = await open(browser, `${guarded.url}?room=yard&peer=ada&join`);
+    await page.getByLabel("Token").waitFor();
+    const refusal = page.locator("#join-error");
+    for (let tries = 0; tries < 8 && (await refusal.locator("code").textContent()) !== "rate-limited"; tries++) {
+        await page.getByLabel("Token").fill("a.b.c");
+        await page.keyboard.press("Enter");
+        await page.locator('#join-submit[data-busy="false"]').or(refusal.filter({ hasText: "rate-limited" })).first().waitFor();
+    }
+    await refusal.filter({ hasText: /Too many tokens from this address were refused: try again later\. Trying again in \d+ s\./ }).waitFor();
+    await close(page);
+}, { env: { SIGBRIDGE_LIMITS_AUTH_FAILURES: "1" } }));
