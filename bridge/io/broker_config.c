@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static const char template[] =
     "\n"
     "# Devices.\n"
     "listener %d %s\n"
+    "max_connections %d\n"
     "%s"
     "\n"
     "# The bridge. Only the broker's user can enter this directory, and who does needs the\n"
@@ -63,6 +65,18 @@ static const char quiet[] = "log_type error\nlog_type warning\n";
 static const char chatty[] = "log_type error\nlog_type warning\nlog_type notice\n"
                              "log_type information\nlog_type subscribe\nlog_type unsubscribe\n";
 
+/* As many as there are descriptors for, with some left for the bridge's socket and the files: who
+ * opens connections without end must not keep the bridge out. */
+static int max_connections(void)
+{
+    enum { OTHERS = 64, LEAST = 16 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < OTHERS + LEAST)
+        return LEAST;
+    return limit.rlim_cur - OTHERS < BROKER_CONNECTIONS_MAX ? (int)(limit.rlim_cur - OTHERS)
+                                                            : BROKER_CONNECTIONS_MAX;
+}
+
 enum status broker_config_write(int dir_fd, const char *host, int port, bool anonymous,
                                 bool verbose, struct problem *why)
 {
@@ -71,7 +85,7 @@ enum status broker_config_write(int dir_fd, const char *host, int port, bool ano
     unlinkat(dir_fd, beside, 0);
     int fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd >= 0) {
-        int len = dprintf(fd, template, verbose ? chatty : quiet, port, host,
+        int len = dprintf(fd, template, verbose ? chatty : quiet, port, host, max_connections(),
                           anonymous ? open_to_all : closed);
         written = fchmod(fd, 0644) == 0 && len > 0; /* whatever the umask: its user must read it */
         written = close(fd) == 0 && written;

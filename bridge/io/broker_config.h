@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+enum { BROKER_CONNECTIONS_MAX = 10000 }; /* of devices; fewer where descriptors are fewer */
+
 /* `host` is a numeric address; `anonymous`: devices need no password there. STATUS_IO: it cannot be
  * written. */
 enum status broker_config_write(int dir_fd, const char *host, int port, bool anonymous,

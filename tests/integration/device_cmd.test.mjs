@@ -504,6 +504,42 @@ describe("the bridge's own socket", () => {
     });
 });
 
+test("who opens connections to the devices' port without end keeps neither the bridge out nor those who are there", async () => {
+    const { data, add } = place();
+    const room = newRoom();
+    const login = { username: "cam1", password: await add("cam1", "--room", room) };
+    const program = new Program("sh", ["-c", 'ulimit -n 400 && exec "$0" "$@"', process.env.SIGBRIDGE_BIN,
+        "--data", data, "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--jwt-key", key.option]);
+    const { mqtt, http } = parseReady(await program.line((line) => parseReady(line) !== null));
+    const bridge = { url: `http://${http}/`, wsUrl: `ws://${http}/ws`, admin: key.token({ rooms: ["*"], can: ["admin"] }) };
+    const max = Number(/^max_connections (\d+)$/m.exec(readFileSync(join(data, "broker/mosquitto.conf"), "utf8"))[1]);
+    assert.ok(max > 100 && max < 400, String(max));
+    const cam1 = await Device.start(mqtt, { room, name: "cam1", ...login });
+    const ann = await WsPeer.join(bridge.wsUrl, { room, peer: "ann", token });
+    await sees(ann, "cam1");
+    const [host, port] = mqtt.split(":");
+    const open = new Set();
+    let closed = 0;
+    for (let i = 0; i < 600; i++) {
+        const socket = connect(Number(port), host);
+        open.add(socket);
+        socket.on("error", () => {}).on("close", () => open.delete(socket) && closed++);
+        socket.resume();
+    }
+    await until(() => closed >= 600 - max, "what is over the bound is closed");
+    await ann.request({ type: "message", to: "cam1", data: 1 });
+    await cam1.receive("message", "ann");
+    assert.equal(await metric(bridge, "sigbridge_broker_connects_total"), 1);
+    for (const socket of open)
+        socket.destroy();
+    await cam1.end();
+    await until(() => Device.start(mqtt, { room, name: "cam1", ...login }).then((device) => device.end()).then(() => true, () => false), "devices get in again");
+    await ann.close();
+    const { code } = await program.stop();
+    assertNoSanitizer(program);
+    assert.equal(code, 0, program.tail());
+});
+
 /* ---- modes ---- */
 
 describe("the devices' listener", () => {
