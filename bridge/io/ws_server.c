@@ -293,12 +293,6 @@ static void log_refusal(struct ws_server *w, const struct client *c, const char 
                  LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
 }
 
-/* The upgrade is refused with an HTTP answer; after it lws only drops connections. -1 would too. */
-static int refuse(struct lws *wsi, unsigned status, const char *text)
-{
-    return -http_refuse(wsi, status, text);
-}
-
 /* Who asks, and do we answer to that name? 0, or what lws is to get. */
 static int check_client(struct ws_server *w, struct lws *wsi, struct client *c)
 {
@@ -308,12 +302,12 @@ static int check_client(struct ws_server *w, struct lws *wsi, struct client *c)
     int len = lws_hdr_custom_copy(wsi, proto_bytes, sizeof proto_bytes, "x-forwarded-proto:", 18);
     struct text proto = text_of(proto_bytes, len > 0 ? (size_t)len : 0);
     if (!client_identify(c, forwarded, proto))
-        return refuse(wsi, 429, "too many connections of this address: try again later");
+        return http_refuse(wsi, 429, "too many connections of this address: try again later");
     struct text host = http_header(wsi, WSI_TOKEN_HOST, host_bytes, sizeof host_bytes);
     if (w->o.local_names_only && !origin_host_is_local(host)) {
         log_refusal(w, c, "host-refused", host);
-        return refuse(wsi, HTTP_STATUS_FORBIDDEN,
-                      "in development mode this bridge answers to localhost only");
+        return http_refuse(wsi, HTTP_STATUS_FORBIDDEN,
+                           "in development mode this bridge answers to localhost only");
     }
     return 0;
 }
@@ -329,12 +323,14 @@ static int check_origin(struct ws_server *w, struct lws *wsi, struct client *c)
         return 0;
     w->stats.origins_refused++;
     log_refusal(w, c, "origin-refused", origin);
-    return refuse(
+    return http_refuse(
         wsi, HTTP_STATUS_FORBIDDEN,
         "pages of this origin may not connect: the bridge's option `origin` lists who may, and"
         " behind a proxy with TLS the proxy belongs into `trusted_proxy`");
 }
 
+/* Refused here, a client still gets an HTTP answer; after the upgrade lws only drops connections.
+ * Not 1 but -1: with 1 lws may go on with the connection, and read a body as the next request. */
 static int on_upgrade(struct ws_server *w, struct lws *wsi)
 {
     char path[16], kind[16];
@@ -343,16 +339,16 @@ static int on_upgrade(struct ws_server *w, struct lws *wsi)
     if (!c || lws_hdr_copy(wsi, kind, sizeof kind, WSI_TOKEN_UPGRADE) <= 0)
         return -1; /* lws has refused it already, and asks all the same */
     if (strcasecmp(kind, "websocket") != 0)
-        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "upgrades go to websocket only");
+        return http_refuse(wsi, HTTP_STATUS_BAD_REQUEST, "upgrades go to websocket only");
     if (len <= 0 || strcmp(path, "/ws") != 0)
-        return refuse(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
+        return http_refuse(wsi, HTTP_STATUS_NOT_FOUND, "WebSockets are served at /ws");
     if (!http_sound(wsi, path))
-        return 1;
+        return -1;
     if (!is_version_13(wsi))
-        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
+        return http_refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only WebSocket version 13 is spoken");
     if (offers_only_unknown(wsi))
-        return refuse(wsi, HTTP_STATUS_BAD_REQUEST,
-                      "unknown subprotocol: offer " SUBPROTOCOL " or none");
+        return http_refuse(wsi, HTTP_STATUS_BAD_REQUEST,
+                           "unknown subprotocol: offer " SUBPROTOCOL " or none");
     int refused = check_client(w, wsi, c);
     return refused ? refused : check_origin(w, wsi, c);
 }

@@ -62,6 +62,7 @@ static void the_last_stranger_counts(void **state)
         {"a number", "10.0.0.1", "3325256713", "10.0.0.1"},
         {"too large", "10.0.0.1", "198.51.100.256", "10.0.0.1"},
         {"leading zeros", "10.0.0.1", "198.051.100.9", "10.0.0.1"},
+        {"brackets and more", "10.0.0.1", "[2001:db8:2::9]x", "10.0.0.1"},
         {"a bracket that stays open", "10.0.0.1", "[2001:db8:2::9", "10.0.0.1"},
         {"quotes", "10.0.0.1", "\"198.51.100.9\"", "10.0.0.1"},
         {"controls", "10.0.0.1", "198.51.100.9\x01", "10.0.0.1"},
@@ -169,6 +170,33 @@ static void an_address_is_its_key(void **state)
     }
 }
 
+static void from_this_machine(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *peer, *header;
+        bool want;
+    } rows[] = {
+        {"here", "127.0.0.1", "", true},
+        {"here too", "127.9.9.9", "", true},
+        {"here by IPv6", "::1", "", true},
+        {"elsewhere", "192.0.2.1", "", false},
+        {"elsewhere, claiming", "192.0.2.1", "127.0.0.1", false},
+        {"unspecified", "::", "", false},
+        {"by way of here", "127.0.0.1", "127.0.0.1", true},
+        {"from elsewhere", "127.0.0.1", "192.0.2.1", false},
+        {"from elsewhere, claiming", "127.0.0.1", "127.0.0.1, 192.0.2.1", false},
+        {"from elsewhere, a proxy here between", "127.0.0.1", "192.0.2.1, 127.0.0.1", false},
+        {"nobody knows", "127.0.0.1", "unknown", false},
+        {"a comma", "127.0.0.1", ",", false},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        uint8_t peer[16];
+        read_ip(rows[i].peer, peer);
+        ROW(rows[i].name, forwarded_is_local(peer, text_of_str(rows[i].header)) == rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +205,7 @@ int main(void)
         cmocka_unit_test(who_spoke_tls),
         cmocka_unit_test(nobody_is_trusted_unless_listed),
         cmocka_unit_test(an_address_is_its_key),
+        cmocka_unit_test(from_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

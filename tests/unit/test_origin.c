@@ -46,6 +46,8 @@ static void a_page_may_connect_or_not(void **state)
         {"a scheme that begins so", &nobody, "https:bridge", "bridge", true, false},
         {"a path after it", &nobody, "https://bridge/", "bridge", true, false},
         {"two origins", &nobody, "https://bridge https://evil.org", "bridge", true, false},
+        {"two origins, as Host", &nobody, "https://bridge, evil", "bridge, evil", true, false},
+        {"a user, as Host", &nobody, "https://a@bridge", "a@bridge", true, false},
         {"control characters", &nobody, "https://bridge\x01", "bridge", true, false},
 
         {"listed", &listed, "https://app.example.org", "bridge", true, true},
@@ -70,6 +72,7 @@ static void a_page_may_connect_or_not(void **state)
         {"an odd way to write it", &development, "http://0x7f.1", "localhost", false, false},
         {"user and this machine", &development, "http://localhost:x@evil.org", "localhost", false,
          false},
+        {"brackets and more", &development, "http://[::1].evil.org", "localhost", false, false},
         {"elsewhere", &development, "https://evil.org", "localhost", false, false},
     };
     for (size_t i = 0; i < ROWS(rows); i++)
@@ -96,6 +99,8 @@ static void pages_that_may_read_answers_are_listed(void **state)
     for (size_t i = 0; i < ROWS(rows); i++)
         ROW(rows[i].name,
             origin_listed(rows[i].rules, text_of_str(rows[i].origin)) == rows[i].listed);
+    assert_true(origin_any(&everybody));
+    assert_false(origin_any(&listed));
 }
 
 static void hosts_of_this_machine(void **state)
@@ -130,6 +135,19 @@ static void hosts_of_this_machine(void **state)
         {"evil.org:80", false},
         {"0.0.0.0", false},
         {"[::ffff:127.0.0.1]", false},
+        {"[::1].evil.org:80", false},
+        {"[::1]x", false},
+        {"[127.0.0.1]", false},
+        {"localhost:", false},
+        {"localhost:x", false},
+        {"localhost:65536", false},
+        {"localhost:80:80", false},
+        {"localhost:80@evil.org", false},
+        {"a@localhost", false},
+        {"localhost, evil.org", false},
+        {"localhost:80,evil.org", false},
+        {" localhost", false},
+        {"localhost/", false},
     };
     for (size_t i = 0; i < ROWS(rows); i++)
         ROW(rows[i].host, origin_host_is_local(text_of_str(rows[i].host)) == rows[i].local);
