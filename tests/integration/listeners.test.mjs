@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { makePair } from "./certificates.mjs";
-import { deadline, Program, startBridge, tempDir, until, WsPeer } from "./harness.mjs";
+import { deadline, freePort, Program, run, startBridge, tempDir, until, WsPeer } from "./harness.mjs";
 import { assertNoSanitizer, checkReceived, metric, newRoom, sees, World } from "./world.mjs";
 
 const pair = await makePair();
@@ -144,3 +144,25 @@ test("nine are too many", () => refuses(flags(...Array(9).fill("127.0.0.1:0")), 
 test("TLS without a certificate", () => refuses(flags("http://127.0.0.1:0", "https://127.0.0.1:0"), /https:\/\/127\.0\.0\.1:0 needs a certificate/));
 test("a scheme that is not spoken", () => refuses(flags("ftp://127.0.0.1:0"), /listen/));
 test("development mode stays on this machine, at every door", () => refuses([...flags("http://127.0.0.1:0", "https://0.0.0.0:0"), ...tls], /0\.0\.0\.0:0 can be reached/));
+
+/* ---- and nothing else ---- */
+
+test("each is at its address and nowhere else", async () => {
+    const port = await freePort();
+    const bridge = await open([`127.0.0.3:${port}`, `127.0.0.4:${port}`]);
+    const { code, stdout } = await run("ss", ["-Hltn", `sport = :${port}`]);
+    assert.equal(code, 0);
+    const listening = stdout.trim().split("\n").map((line) => line.trim().split(/\s+/)[3]);
+    assert.deepEqual(listening.sort(), [`127.0.0.3:${port}`, `127.0.0.4:${port}`]);
+    await close(bridge);
+});
+
+test("a restart finds its ports again at once", async () => {
+    const bridge = await open(["127.0.0.1:0", "127.0.0.1:0"]);
+    const peer = await WsPeer.join(bridge.doors[1], { room: newRoom() });
+    await close(bridge);
+    await peer.closed;
+    const again = await open(list(bridge.ready.http));
+    assert.equal(again.ready.http, bridge.ready.http);
+    await close(again);
+});

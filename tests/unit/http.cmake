@@ -1,3 +1,1 @@
 sigbridge_unit(network sigbridge_proto)
-sigbridge_unit(origin sigbridge_policy)
-sigbridge_unit(forwarded sigbridge_policy)
