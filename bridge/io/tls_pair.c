@@ -265,6 +265,16 @@ static enum status load(struct tls_pair *p, struct file *cert, struct file *key,
     return status;
 }
 
+/* OpenSSL takes what it has no memory for as if it were malformed. */
+static bool memory_ran_out(void)
+{
+    unsigned long error;
+    while ((error = ERR_get_error()))
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            return true;
+    return false;
+}
+
 enum status tls_pair_load(struct tls_pair **out, const char *cert_path, const char *key_path,
                           int64_t now_ms, struct problem *why)
 {
@@ -275,6 +285,8 @@ enum status tls_pair_load(struct tls_pair **out, const char *cert_path, const ch
         return out_of_memory(why);
     ERR_clear_error();
     enum status status = load(p, &cert, &key, why);
+    if (status == STATUS_BAD_CONFIG && memory_ran_out())
+        status = out_of_memory(why);
     ERR_clear_error();
     release(&cert);
     release(&key);
