@@ -49,8 +49,8 @@ function manual() {
   return written;
 }
 
-const refuse = (message, retryAfter = 100, error = "rate-limited") =>
-  outbox.refuse(message.id, new SignalingError(error, "slow down", { id: message.id, retryAfter }));
+const refuse = (message, retryAfter = 100, error = "rate-limited", rule = "rate") =>
+  outbox.refuse(message.id, new SignalingError(error, "slow down", { id: message.id, retryAfter, rule }));
 const take = ({ id }) => outbox.acknowledge({ type: "ack", id });
 const names = (messages) => messages.map(({ name }) => name);
 
@@ -164,11 +164,29 @@ for (const [refused, taken, again] of overtaking)
     await result;
   });
 
-test("other refusals, and those of a token, are told at once and hold nothing back", async () => {
+test("a fresh token goes before what waits, also when it is told to wait itself", async () => {
+  const written = manual();
+  const sends = Array.from({ length: 70 }, (_, name) => outbox.push({ type: "message", name }, 1e6));
+  sends.push(outbox.push({ type: "refresh", name: "token" }, 1e6));
+  take(written[0]);
+  assert.deepEqual(names(written.slice(64)), ["token"]);
+  refuse(written[64], 100);
+  for (const message of written.splice(0).slice(1, 64)) take(message);
+  await timers.advance(100);
+  assert.deepEqual(names(written), ["token"]);
+  for (let i = 0; i < 7; i++) {
+    take(written[i]);
+    await timers.advance(100);
+  }
+  await Promise.all(sends);
+  assert.deepEqual(names(written), ["token", 64, 65, 66, 67, 68, 69]);
+});
+
+test("other refusals, and those of bad tokens, are told at once and hold nothing back", async () => {
   const written = manual();
   const [token, bad] = [outbox.push({ type: "refresh", token: "t" }, 1000), outbox.push({ type: "offer", to: "a" }, 1000)];
   const results = Promise.all([assert.rejects(token, word("rate-limited")), assert.rejects(bad, word("forbidden"))]);
-  refuse(written[0], 20_000);
+  refuse(written[0], 20_000, "rate-limited", "token-attempts");
   refuse(written[1], undefined, "forbidden");
   await results;
   const next = outbox.push({ type: "bye", to: "a" }, 1000);

@@ -88,7 +88,7 @@ for (const [name, { fail, empty, error }, expected, sentence] of failures)
     const signaling = await joinedClient({ token, keepalive: 0 }, { tokenExpiresIn: 600 });
     const errors = record(signaling, "error");
     await timers.advance(570_000);
-    if (error) refuse(...error);
+    if (error) refuse(...error, { rule: "token-attempts" });
     await settle();
     assert.deepEqual(errors.map(([, { error: is }]) => is), [expected]);
     assert.match(errors[0][1].message, sentence);

@@ -73,7 +73,7 @@ export class Outbox {
       this.#lastId += 1;
       const item = {
         message: { ...message, id: this.#lastId.toString(36) },
-        number: this.#lastId,
+        number: message.type === "refresh" ? 0 : this.#lastId, // a token does not wait behind a burst
         refusals: 0,
         pace: 0,
         ackTimeout,
@@ -81,8 +81,7 @@ export class Outbox {
         reject,
         timer: /** @type {unknown} */ (null),
       };
-      this.#limitWaiting(item);
-      this.#waiting.push(item);
+      this.#queue(item);
       this.#flush();
     });
   }
@@ -129,15 +128,13 @@ export class Outbox {
 
   /** @param {Item} item @param {SignalingError} error @returns {boolean} it is back in line */
   #sendsLater(item, error) {
-    // Tokens have a limit of their own, which must not hold everything else back.
-    if (error.error !== "rate-limited" || item.message.type === "refresh") return false;
+    // Bad tokens have a limit of their own, which must not hold everything else back.
+    if (error.error !== "rate-limited" || error.rule === "token-attempts") return false;
     const wait = error.retryAfter ?? SLOW_DOWN_MS;
     item.refusals += 1;
     this.#slowDown(item, Math.min(wait, this.#queueTimeout));
     if (item.refusals > SLOW_DOWN_TRIES || wait > this.#queueTimeout) return false;
-    this.#limitWaiting(item, error);
-    const next = this.#waiting.findIndex(({ number }) => number > item.number);
-    this.#waiting.splice(next < 0 ? this.#waiting.length : next, 0, item);
+    this.#queue(item, error);
     return true;
   }
 
@@ -200,8 +197,10 @@ export class Outbox {
   }
 
   /** @param {Item} item @param {SignalingError} [refusal] why it waits again */
-  #limitWaiting(item, refusal) {
+  #queue(item, refusal) {
     item.timer = this.#timers.setTimeout(() => this.#waitedTooLong(item, refusal), this.#queueTimeout);
+    const next = this.#waiting.findIndex(({ number }) => number > item.number);
+    this.#waiting.splice(next < 0 ? this.#waiting.length : next, 0, item);
   }
 
   /** @param {Item} item @param {SignalingError} [refusal] */
