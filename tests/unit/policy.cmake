@@ -14,4 +14,6 @@ target_compile_definitions(test_ice_filter_corpus PRIVATE
 sigbridge_unit(budget sigbridge_policy PkgConfig::CJSON PkgConfig::ZLIB)
 target_compile_definitions(test_budget PRIVATE
   CORPUS_PACK="${PROJECT_SOURCE_DIR}/tests/data/corpus.jsonl.gz")
+sigbridge_unit(origin sigbridge_policy)
+sigbridge_unit(forwarded sigbridge_policy)
 sigbridge_unit(web_path sigbridge_policy)
