@@ -372,7 +372,7 @@ describe("the rights of a bridge", () => {
         { without: "read", on: "/status", then: async () => {
             await joinAnn();
             const other = await joinElsewhere();
-            await ann.expect(bobGone); /* a bridge without a status is taken for dead */
+            await ann.expect(bobGone, 45_000); /* a bridge without a status is taken for dead, after some grace */
             assert.ok(other.running);
             await stopBridge(other);
         } },
