@@ -183,12 +183,15 @@ test("fresh ICE servers are for new links, and for open ones when a path is soug
   assert.deepEqual([serversOf(caller), serversOf(callee)], [turn(2), turn(3)]);
 });
 
-test("the side that only answers a restart takes its fresh ICE servers too", async () => {
-  const { bob, caller, callee } = await connectedPair();
+test("a restart by the application, and the side that only answers it, take the fresh ICE servers too", async () => {
+  const { ann, bob, caller, callee } = await connectedPair();
+  await renewServers(ann, turn(2));
   await renewServers(bob, turn(3));
   caller.pc.restartIce();
   await settle(100);
-  assert.deepEqual(serversOf(callee), turn(3));
+  assert.deepEqual([serversOf(caller), serversOf(callee)], [turn(2), turn(3)]);
+  assert.equal(sent("offer", "ann").length, 2, "one for the restart");
+  assert.deepEqual([caller.state, callee.state], ["connected", "connected"]);
 });
 
 test("an offer that restarts nothing leaves the ICE servers alone", async () => {

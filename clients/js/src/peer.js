@@ -277,9 +277,10 @@ export class PeerLink extends EventTarget {
   /** Credentials for TURN end. Only before candidates are gathered: engines take it for a reason to restart. */
   #useFreshServers() {
     const { iceServers } = this.#signaling;
-    if (!this.#iceServers || this.#iceServers === iceServers) return;
+    if (!this.#iceServers || this.#iceServers === iceServers) return false;
     this.#iceServers = iceServers;
     this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+    return true;
   }
 
   /** @param {MediaWish} media */
@@ -305,8 +306,11 @@ export class PeerLink extends EventTarget {
   async #makeOffer(patient = false) {
     const { pc } = this;
     if (this.#isOffering() || pc.signalingState !== "stable") return; // it asks again when stable
-    if (!pc.localDescription) this.#useFreshServers(); // the link may have waited for the connection
-    const offer = await pc.createOffer();
+    let offer = await pc.createOffer();
+    if (this.#closed) return;
+    // The application may have called restartIce() itself.
+    if (restartsIce(offer.sdp ?? "", pc.localDescription?.sdp) && this.#useFreshServers())
+      offer = await pc.createOffer();
     if (this.#closed) return;
     if (!patient && saysNothingNew(this.#answered, offer.sdp ?? "")) return this.#makeOfferLater();
     if (this.polite && bringsData(offer.sdp ?? "", pc.localDescription?.sdp)) this.#unapplied = offer;
