@@ -15,7 +15,7 @@
  *                        might still be of use, to a TURN permission, it must stand in a UDP
  *                        candidate too.
  *                      The default destination stays, whatever it is: without its candidate the
- *                      receiver sees a mismatch (RFC 8839 section 5.4).
+ *                      receiver sees a mismatch (RFC 8839 section 4.2.5).
  * REFUSED_SECTIONS     In a section with port 0 that is not a=bundle-only nothing is sent or
  *                      received, and what it says is ignored (RFC 3264 sections 6 and 8.2, RFC 8829
  *                      section 5.3.1). m=, c=, its mid, direction and rtpmap stay.

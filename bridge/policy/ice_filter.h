@@ -68,7 +68,7 @@ bool ice_filter_candidate(const struct ice_policy *policy, struct text value, st
 
 /* sdp: a description that sdp_check() took. *out gets the same without the candidates that do not
  * pass. Sections, the order of the lines and their ends stay. What names an address that may not be
- * shown becomes 0.0.0.0 or :: with port 9 (RFC 8840 section 4.1.1, so that nobody takes it for a
+ * shown becomes 0.0.0.0 or :: with port 9 (RFC 8839 section 4.2.5, so that nobody takes it for a
  * mismatch), a refused section's port stays 0. sdp_check() takes the result again, unless it had
  * SDP_MAX_BYTES already and a placeholder is longer than what it replaces.
  * True when *out differs from sdp. Adds to *count; ask buf_ok(out). */

@@ -3,7 +3,7 @@
  * Candidate lines are judged as trickled candidates are. A default destination (c= with the port of
  * m=, and a=rtcp) is the address of one of the candidates (RFC 8839 section 4.2.1.2), so it goes
  * when its candidate goes; where no candidate tells its type, every type must be allowed. In its
- * place stands what RFC 8840 section 4.1.1 has for "none yet": 0.0.0.0 or :: and port 9. A c=
+ * place stands what counts as no mismatch (RFC 8839 section 4.2.5): 0.0.0.0 or :: and port 9. A c=
  * before the first m= stands for all sections without their own, and goes when it goes in one of
  * them.
  *
