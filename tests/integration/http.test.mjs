@@ -1,6 +1,6 @@
 /* What the bridge serves over HTTP: health, readiness, metrics, pages. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -19,6 +19,12 @@ before(async () => {
     writeFileSync(join(web, "sigbridge/index.js"), "export const here = 1;");
     writeFileSync(join(web, "sigbridge/extra.mjs"), "export const here = 2;");
     writeFileSync(join(outside, "secret.txt"), "the secret");
+    for (const dir of [".git", ".well-known"]) {
+        mkdirSync(join(web, dir));
+        writeFileSync(join(web, dir, "config.txt"), `in ${dir}`);
+    }
+    writeFileSync(join(web, ".htpasswd"), "the secret");
+    symlinkSync(join(outside, "secret.txt"), join(web, "linked.txt"));
     await world.start({ web });
 });
 after(() => world.end());
@@ -96,7 +102,11 @@ const traversals = [
     "/%2e%2e%2f%2e%2e%2fetc/passwd", "/..%2f..%2f..%2f..%2fetc/passwd", "/sigbridge/%2e%2e/%2e%2e/etc/passwd",
     "//etc/passwd", "/./../etc/passwd", "/....//....//etc/passwd", "/..\\..\\etc\\passwd", "/%5c..%5c..%5cetc%5cpasswd",
     "/\x00../etc/passwd", "/%00/etc/passwd", "/index.html%00.js", "/%252e%252e/etc/passwd", "/sigbridge/..%c0%af../etc/passwd",
-    `/..${outside}/secret.txt`,
+    `/..${outside}/secret.txt`, "/sigbridge/..", "/sigbridge/../..", "/..;/secret.txt", "/%2e./secret.txt", "/.%2e/secret.txt", "/%2E%2E/secret.txt",
+    "/%2e%2e%5csecret.txt", "/%u002e%u002e/secret.txt", "/..%00/secret.txt", "/..%0d%0a/secret.txt", "/.../secret.txt", "/~/secret.txt",
+    `/${outside}/secret.txt`, `/%2f${outside}/secret.txt`, "/?/../secret.txt", "/#/../secret.txt", "/index.html/../../secret.txt",
+    `/${"../".repeat(60)}etc/passwd`, `/${"a/".repeat(60)}${"../".repeat(62)}etc/passwd`, "/.htpasswd", "/sigbridge/../.htpasswd", "/%2ehtpasswd",
+    "/./.htpasswd", "/proc/self/environ",
 ];
 
 for (const path of traversals)
@@ -104,6 +114,49 @@ for (const path of traversals)
         const answer = await raw(request("GET", path));
         assert.doesNotMatch(answer, /root:|the secret/, path);
         assert.ok(![200].includes(statusOf(answer)) || /<title>page/.test(answer), `${path}: ${answer.slice(0, 200)}`);
+    });
+
+test("a file that begins with a dot is not served, but in .well-known (RFC 8615)", async () => {
+    assert.equal(statusOf(await raw(request("GET", "/.git/config.txt"))), 404);
+    assert.equal(statusOf(await raw(request("GET", "/.htpasswd"))), 404);
+    assert.match(await raw(request("GET", "/.well-known/config.txt")), /^HTTP\/1\.1 200 [^]*in \.well-known/);
+});
+
+/* Who may write into the web directory decides what is in it. */
+test("a symbolic link in the web directory is followed", async () => {
+    assert.match(await raw(request("GET", "/linked.txt")), /^HTTP\/1\.1 200 [^]*the secret/);
+});
+
+const lines = (count) => Array.from({ length: count }, (_, i) => `X-${i}: y\r\n`).join("");
+
+/* What readers of HTTP disagree about is refused, and what follows is not read as another request. */
+const odd = [
+    { name: "as it should be", text: request("GET", "/healthz"), status: 200 },
+    { name: "HTTP/1.0", text: request("GET", "/healthz").replace("HTTP/1.1", "HTTP/1.0"), status: 200 },
+    { name: "a body of no length", text: request("GET", "/healthz", "Content-Length: 0\r\n"), status: 200 },
+    { name: "100 headers", text: request("GET", "/healthz", lines(100)), status: 200 },
+    { name: "a header name in capitals", text: request("GET", "/healthz", "X-SHOUT: YES\r\n"), status: 200 },
+    { name: "a header value with 8-bit bytes", text: request("GET", "/healthz", "X-Name: \xe4\xff\r\nCookie: a=\xe4\r\n"), status: 200 },
+    { name: "no Host", text: "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", status: 400 },
+    { name: "an empty Host", text: "GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", status: 400 },
+    { name: "two Hosts", text: request("GET", "/healthz", "Host: evil.example.org\r\n"), status: 400 },
+    { name: "a body", text: `${request("GET", "/healthz", "Content-Length: 5\r\n")}hello`, status: 400 },
+    { name: "two lengths", text: `${request("GET", "/healthz", "Content-Length: 0\r\nContent-Length: 5\r\n")}hello`, status: 400 },
+    { name: "a length with a sign", text: request("GET", "/healthz", "Content-Length: +0\r\n"), status: 400 },
+    { name: "a length in hexadecimal", text: request("GET", "/healthz", "Content-Length: 0x0\r\n"), status: 400 },
+    { name: "chunks", text: `${request("GET", "/healthz", "Transfer-Encoding: chunked\r\n")}0\r\n\r\n`, status: 400 },
+    { name: "chunks in other words", text: `${request("GET", "/healthz", "Transfer-Encoding: xchunked\r\n")}0\r\n\r\n`, status: 400 },
+    { name: "a version to come", text: "GET /healthz HTTP/1.9\r\nHost: localhost\r\n\r\n", status: 400 },
+    { name: "an upgrade to h2c", text: request("GET", "/healthz").replace("Connection: close", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"), status: 400 },
+];
+
+for (const { name, text, status } of odd)
+    test(`a request that is odd, or nearly: ${name}`, async () => {
+        const answer = await raw(status === 200 ? text : text + request("GET", "/metrics"));
+        assert.equal(statusOf(answer), status, answer.slice(0, 300));
+        assert.doesNotMatch(answer, /# HELP/);
+        if (status === 400)
+            assert.match(answer, /\r\n\r\n.+\n$/, "a sentence");
     });
 
 const nonsense = [

@@ -2,10 +2,11 @@
  * again. Each client here has a loopback address of its own. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { handshake } from "./attacker.mjs";
-import { deadline, until, WsPeer } from "./harness.mjs";
+import { deadline, run, until, WsPeer } from "./harness.mjs";
 import { get, metric, newRoom, World } from "./world.mjs";
 
 const EACH = 5;
@@ -221,4 +222,23 @@ test("all TCP connections together are bounded: limits.sessions and 256 more", a
     await drop(idle);
     for (const peer of peers)
         await peer.close();
+});
+
+test("without file descriptors who comes waits, those who are there stay, and the bridge rests", async () => {
+    const poor = await world.addBridge({ config: "limits: { address_sessions = 1000; };\n" });
+    const peer = await WsPeer.join(poor.wsUrl, { room: newRoom() });
+    const open = readdirSync(`/proc/${poor.pid}/fd`).length;
+    const { code, stderr } = await run("prlimit", ["--pid", String(poor.pid), `--nofile=${open + 20}:`]);
+    assert.equal(code, 0, stderr);
+    const crowd = await Promise.all(Array.from({ length: 60 }, () => knock("127.0.2.3", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", poor.http)));
+    assert.match(await poor.line(/no-descriptors/), /remedy=/);
+    await peer.request({ type: "message", data: "still here" });
+    for (const c of crowd)
+        said(c, /ok\n/).then(() => c.socket.destroy()); /* makes a place for the next */
+    await Promise.all(crowd.map((c) => deadline(c.over, "its turn")));
+    for (const c of crowd)
+        assert.match(c.said, /ok\n$/);
+    assert.ok(await metric(poor, "sigbridge_descriptor_pauses_total") >= 1);
+    assert.ok(poor.logs.filter((l) => l.includes("no-descriptors")).length <= 40);
+    await peer.close();
 });

@@ -61,11 +61,11 @@ for (const { name, path = "/ws", protocols = [], header, options = {}, ...wanted
     });
 
 /* The client library checks what it offers; this one says what it is told. */
-async function rawHandshake(path, protocol) {
+async function rawHandshake(path, protocol, more = {}) {
     const { request } = await import("node:http");
     const [host, port] = world.bridge.http.split(":");
     const call = request({ host, port, path, headers: { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": protocol } });
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": protocol, ...more } });
     const answer = new Promise((resolve, reject) => {
         call.on("upgrade", (response, socket) => {
             socket.destroy();
@@ -78,6 +78,19 @@ async function rawHandshake(path, protocol) {
     const { statusCode, headers } = await deadline(answer, "a handshake");
     return { status: statusCode, protocol: headers["sec-websocket-protocol"], extensions: headers["sec-websocket-extensions"] };
 }
+
+const extensions = [
+    "permessage-deflate", "permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=15; client_max_window_bits=15",
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover", "permessage-deflate; x=y, permessage-deflate", "x-webkit-deflate-frame",
+    "deflate-frame", "permessage-bzip2", "permessage-snappy", "mux; max-channels=4; flow-control", "permessage-deflate;", ",,;=", "x".repeat(60),
+];
+
+for (const offered of extensions)
+    test(`no extension, whatever is offered: ${offered.slice(0, 60)}`, async () => {
+        const answer = await rawHandshake("/ws", "sigbridge.v1", { "Sec-WebSocket-Extensions": offered });
+        assert.equal(answer.status, 101);
+        assert.equal(answer.extensions, undefined);
+    });
 
 /* ---- frames ---- */
 
