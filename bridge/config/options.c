@@ -1,9 +1,9 @@
 #include "config/option.h"
 
 #include "config/forms.h"
-#include "proto/network.h"
 #include "config/value.h"
 #include "config/web_origin.h"
+#include "proto/network.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -480,12 +480,12 @@ static const struct option rows[] = {
      .type = OPTION_NUMBER,
      .traits = QUIETLY,
      .offset = AT(limits.bytes_burst),
-     .fallback = "2097152",
+     .fallback = "524288",
      .min = 16384,
      .max = 1073741824,
      .unit = "bytes",
-     .help =
-         "How many may come at once; not less than limits.bytes_per_second and limits.message."},
+     .help = "How many may come at once; not less than limits.bytes_per_second and limits.message, "
+             "and better less than limits.send_queue_bytes: all may go to one receiver."},
     {.name = "limits.auth_failures",
      .type = OPTION_NUMBER,
      .traits = QUIETLY,

@@ -7,6 +7,9 @@
  * than taken. */
 enum { STRIKES_MAX = 256 };
 
+/* Less than a round trip would only bring the next refusal, and mix up the order. */
+#define RETRY_MIN_MS INT64_C(50)
+
 #define YEAR_MS (INT64_C(365) * 24 * 3600 * 1000)
 
 /* Kept in order: most tokens of one issuer live equally long, so the place is near the end. */
@@ -177,7 +180,7 @@ enum status admission_rate(struct router *r, struct session *s, size_t len, stru
     }
     problem_set(why, STATUS_RATE_LIMITED, 0, "rate",
                 "too many messages at once: send this one again later");
-    why->retry_ms = retry_ms;
+    why->retry_ms = retry_ms > RETRY_MIN_MS ? retry_ms : RETRY_MIN_MS;
     if (++s->strikes == STRIKES_MAX) {
         char address[VISITOR_TEXT_MAX];
         r->metrics.rate_closed++;

@@ -64,7 +64,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.messages_per_second, 100);
     assert_int_equal(c->limits.messages_burst, 400);
     assert_int_equal(c->limits.bytes_per_second, 262144);
-    assert_int_equal(c->limits.bytes_burst, 2097152);
+    assert_int_equal(c->limits.bytes_burst, 524288);
     assert_int_equal(c->limits.auth_failures, 10);
     config_free(c);
 }
