@@ -32,14 +32,19 @@ static struct json_span quoted(const struct buf *b)
         .p = b->data + 1, .len = b->len - 2, .type = JSON_STRING, .escaped = true};
 }
 
-/* An open last line is closed when it is written, by up to two bytes. */
-static struct budget closed_budget(const struct budget *b, struct text sdp)
+/* A description whose last line is open gets its end when it is written (message.c): the device's
+ * buffers must hold that, too. True: *sdp is in t->filtered now. */
+static bool close_last_line(struct transit *t, bool filtered, struct text *sdp)
 {
-    struct budget left = *b;
-    bool open = text_end(&sdp) || sdp.end[-1] != '\n';
-    if (open && left.sdp)
-        left.sdp = left.sdp > 3 ? left.sdp - 2 : 1;
-    return left;
+    if (!text_end(sdp) && sdp->end[-1] == '\n')
+        return false;
+    if (!filtered) {
+        buf_clear(&t->filtered);
+        buf_add(&t->filtered, sdp->p, text_len(sdp));
+    }
+    buf_str(&t->filtered, !text_end(sdp) && sdp->end[-1] == '\r' ? "\n" : "\r\n");
+    *sdp = text_of(t->filtered.data, t->filtered.len);
+    return true;
 }
 
 static enum status apply_sdp(struct transit *t, const struct transit_rules *rules,
@@ -60,9 +65,11 @@ static enum status apply_sdp(struct transit *t, const struct transit_rules *rule
             sdp = text_of(t->filtered.data, t->filtered.len);
     }
     if (rules->budget) {
-        struct budget budget = closed_budget(rules->budget, sdp);
+        filtered |= close_last_line(t, filtered, &sdp);
+        if (!buf_ok(&t->filtered))
+            return no_memory(why);
         buf_clear(&t->fitted);
-        enum status status = budget_fit_sdp(&budget, sdp, &t->fitted, &fitted, why);
+        enum status status = budget_fit_sdp(rules->budget, sdp, &t->fitted, &fitted, why);
         if (status != STATUS_OK)
             return status;
         if (fitted) {
