@@ -56,7 +56,8 @@ struct client *client_accept(struct clients *all, const uint8_t ip[16], bool tls
     c->socket_tls = c->tls = tls;
     memcpy(c->socket_ip, ip, sizeof c->socket_ip);
     memcpy(c->ip, ip, sizeof c->ip);
-    if (!proxies_trust(all->proxies, ip) && !enter(c)) {
+    c->by_proxy = proxies_trust(all->proxies, ip);
+    if (!c->by_proxy && !enter(c)) {
         free(c);
         return NULL;
     }
@@ -68,7 +69,7 @@ bool client_identify(struct client *c, struct text forwarded_for, struct text fo
 {
     uint8_t ip[16];
     c->local = forwarded_is_local(c->socket_ip, forwarded_for);
-    if (!proxies_trust(c->all->proxies, c->socket_ip))
+    if (!c->by_proxy)
         return true;
     c->tls = forwarded_tls(c->all->proxies, c->socket_ip, forwarded_proto, c->socket_tls);
     forwarded_address(c->all->proxies, c->socket_ip, forwarded_for, ip);

@@ -26,6 +26,8 @@ struct client {
     struct visitor *visitor; /* NULL: a proxy that has not said yet for whom it speaks */
     uint8_t socket_ip[16];   /* IPv4: mapped */
     uint8_t ip[16];          /* that counts */
+    bool by_proxy;           /* a listed one */
+    bool served;             /* it has asked once */
     bool socket_tls;
     bool tls;   /* as the client sees it */
     bool local; /* the request comes from this machine, and so says every proxy */

@@ -149,8 +149,8 @@ static bool put_reply_headers(struct lws *wsi, const struct http_reply *a, unsig
 
 /* In one write: lws keeps what the socket does not take, and does not look at the next request
  * before that is out. An answer that waited for its turn would be overtaken by it. */
-static int send_reply(struct http *h, struct lws *wsi, const char *path, const struct http_reply *a,
-                      bool head, bool preflight)
+static int send_reply(struct http *h, struct lws *wsi, const struct http_request *q,
+                      const struct http_reply *a, bool head, bool preflight)
 {
     unsigned char *bytes = malloc(LWS_PRE + ANSWER_HEADERS_MAX + a->body->len);
     unsigned char *start, *p, *end;
@@ -161,7 +161,8 @@ static int send_reply(struct http *h, struct lws *wsi, const char *path, const s
     end = start + ANSWER_HEADERS_MAX;
     if (lws_add_http_common_headers(wsi, (unsigned)a->status, a->type, a->body->len, &p, end) ||
         !put(wsi, "cache-control:", "no-store", &p, end) ||
-        !put_cors(h, wsi, path, preflight, &p, end) || !put_reply_headers(wsi, a, &p, end) ||
+        (q->last && !put(wsi, "connection:", "close", &p, end)) ||
+        !put_cors(h, wsi, q->path, preflight, &p, end) || !put_reply_headers(wsi, a, &p, end) ||
         lws_finalize_http_header(wsi, &p, end))
         goto out;
     if (!head && a->body->len) {
@@ -193,7 +194,7 @@ int http_answer(struct http *h, struct lws *wsi, struct http_request *q)
         buf_str(&body, "not found\n");
     }
     if (buf_ok(&body))
-        result = send_reply(h, wsi, q->path, &a, head, preflight);
+        result = send_reply(h, wsi, q, &a, head, preflight);
     buf_release(&body);
     return result;
 }

@@ -21,6 +21,7 @@ struct http_request {
     struct text token;       /* Authorization: Bearer, else ?token=; empty: none */
     struct visitor *visitor; /* whose it is; NULL: nobody counts */
     bool loopback;           /* from this machine */
+    bool last;               /* of its connection */
 };
 
 struct http_reply {

@@ -293,9 +293,17 @@ static void log_refusal(struct ws_server *w, const struct client *c, const char 
                  LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
 }
 
-/* Who asks, and do we answer to that name? 0, or what lws is to get. */
+/* Who asks, and do we answer to that name? 0, or what lws is to get.
+ *
+ * A listed proxy gets one answer from each connection. lws overlooks a header behind one whose name
+ * is the beginning of a name that it knows ("X-A: b"): with a Content-Length there, a stranger's
+ * body would be the proxy's next request, in anybody's name, and the answers would go to the wrong
+ * people. */
 static int check_client(struct ws_server *w, struct lws *wsi, struct client *c)
 {
+    if (c->by_proxy && c->served)
+        return -1;
+    c->served = true;
     char proto_bytes[32], host_bytes[HOST_SIZE];
     struct text forwarded =
         http_header(wsi, WSI_TOKEN_X_FORWARDED_FOR, w->scratch, sizeof w->scratch);
@@ -370,6 +378,7 @@ static int on_http(struct ws_server *w, struct lws *wsi, const char *path)
         .token = http_token(wsi, w->scratch),
         .visitor = c->visitor,
         .loopback = c->local,
+        .last = c->by_proxy,
     };
     int result = http_answer(&w->http, wsi, &q);
     explicit_bzero(w->scratch, sizeof w->scratch);
@@ -409,6 +418,10 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return on_http(server_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return 0;
+    case LWS_CALLBACK_HTTP_FILE_COMPLETION:
+        return client_of(wsi) && !client_of(wsi)->by_proxy && !lws_http_transaction_completed(wsi)
+                   ? 0
+                   : -1;
     case LWS_CALLBACK_RAW_ADOPT:
         return -1; /* what lws makes of CONNECT: a connection without a time limit */
     case LWS_CALLBACK_WSI_DESTROY:

@@ -172,19 +172,23 @@ test("IPv6 clients count by /64", async () => {
     await drop([...open, next]);
 });
 
-test("a proxy's own connections do not count, and may serve one client after the other", async () => {
+test("a proxy's own connections do not count, and each serves one request", async () => {
+    const page = (client) => `GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: ${client}\r\n\r\n`;
     const idle = [];
     for (let i = 0; i < EACH * 4; i++)
         idle.push(await knock(PROXY));
-    const c = idle[0];
-    for (let i = 0; i < EACH * 4; i++) {
-        c.said = "";
-        c.socket.write(`GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.${100 + i}\r\n\r\n`);
+    for (const [i, c] of idle.entries()) {
+        c.socket.write(page(`198.51.100.${100 + i}`));
         await said(c, /ok\n/);
+        assert.match(c.said, /^connection: close\r$/m);
+        assert.ok(idle.slice(i + 1).every((other) => !other.socket.destroyed));
     }
-    for (const other of idle)
-        assert.ok(!other.socket.destroyed);
-    await drop(idle);
+    for (const c of idle) { /* a proxy that does not heed it */
+        c.said = "";
+        c.socket.write(page("198.51.100.99"));
+        await deadline(c.over, "the end");
+        assert.equal(c.said, "");
+    }
 });
 
 test("who is no proxy cannot speak for another", async () => {
