@@ -28,7 +28,7 @@ struct parts {
     ev_timer tick, drain_check;
     ev_signal term, interrupt, hangup;
     int64_t started_ms;
-    int64_t drain_deadline_us;         /* 0: running */
+    int64_t drain_deadline_us; /* 0: running */
     struct device_watch devices;
     bool announced;                    /* `ready` was logged */
     struct token_keys *keys;           /* NULL: nobody needs a token */

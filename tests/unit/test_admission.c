@@ -270,8 +270,7 @@ static void what_can_leaves_out_is_refused(void **state)
     static const struct {
         const char *name, *can, *say, *answer;
     } rows[] = {
-        {"offer with message only", "[\"message\"]",
-         "{" OFFER ",\"to\":\"cam\",\"id\":\"2\"}",
+        {"offer with message only", "[\"message\"]", "{" OFFER ",\"to\":\"cam\",\"id\":\"2\"}",
          "\"forbidden\",\"message\":\"the token does not allow `offer`"},
         {"invite with message only", "[\"message\"]",
          "{\"type\":\"invite\",\"to\":\"cam\",\"id\":\"2\"}", "\"forbidden\""},

@@ -38,8 +38,8 @@ static const char *say(struct world_socket *from, struct world_socket *to, const
     return world_read(to);
 }
 
-static const char offer[] = "{\"to\":\"b\",\"id\":\"1\",\"type\":\"offer\",\"sdp\":\"" SDP("actpass")
-    "a=" HOST "\\r\\na=" RELAY "\\r\\n\"}";
+static const char offer[] = "{\"to\":\"b\",\"id\":\"1\",\"type\":\"offer\",\"sdp\":\"" SDP(
+    "actpass") "a=" HOST "\\r\\na=" RELAY "\\r\\n\"}";
 
 static void a_policy_sees_descriptions_and_candidates(void **state)
 {
@@ -56,7 +56,8 @@ static void a_policy_sees_descriptions_and_candidates(void **state)
         {"the end of candidates", "{\"type\":\"candidate\",\"to\":\"b\",\"candidate\":null}",
          "\"candidate\":null", "x"},
         {"an empty candidate",
-         "{\"type\":\"candidate\",\"to\":\"b\",\"candidate\":{\"candidate\":\"\",\"sdpMid\":\"0\"}}",
+         "{\"type\":\"candidate\",\"to\":\"b\",\"candidate\":{\"candidate\":\"\",\"sdpMid\":\"0\"}"
+         "}",
          "{\"candidate\":\"\",\"sdpMid\":\"0\"}", "x"},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
@@ -186,8 +187,8 @@ static void small_devices_get_what_they_can_hold(void **state)
 static void an_open_last_line_counts_as_it_will_be_closed(void **state)
 {
     (void)state;
-    static const char open[] = "{\"to\":\"b\",\"id\":\"1\",\"type\":\"offer\",\"sdp\":\""
-        SDP("actpass") "a=x\"}";
+    static const char open[] =
+        "{\"to\":\"b\",\"id\":\"1\",\"type\":\"offer\",\"sdp\":\"" SDP("actpass") "a=x\"}";
     struct world_socket a;
     char presence[64], plain[] = SDP("actpass") "a=x";
     size_t bytes = 0;
