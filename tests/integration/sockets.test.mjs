@@ -242,10 +242,11 @@ test("without descriptors for all, those that are open go on, and others get in 
 
 /* ---- time ---- */
 
-const ping = 'ping: { interval = 1; timeout = 1; };\nlimits: { join_timeout = 2; send_queue_messages = 16; sessions = 12; room_peers = 6; };\n';
+const short = "ping: { interval = 1; timeout = 1; };\n" +
+    "limits: { join_timeout = 2; send_queue_messages = 16; sessions = 12; room_peers = 6; bytes_per_second = 100000000; bytes_burst = 100000000; };\n";
 
 test("a bridge with short times", async (t) => {
-    const bridge = await world.addBridge({ config: ping });
+    const bridge = await world.addBridge({ config: short });
     const room = newRoom();
     const witness = await world.join({ room, peer: "witness" }, { bridge });
 
