@@ -106,6 +106,22 @@ describe("tokens", () => {
         await fresh.request({ type: "leave" });
     });
 
+    test("on another bridge, too", async () => {
+        const second = await world.addBridge({ dev: false, args: flags(...Object.values(keys)) });
+        second.admin = bridge.admin;
+        const witness = await world.join({ room: "yard", peer: "witness", token: token("HS256") });
+        const old = await world.join({ room: "yard", peer: "eve", token: token("RS256", { sub: "eve" }) });
+        const { error } = await tryJoin(second, { peer: "eve", token: token("RS256") });
+        assertError(error, { code: 409, error: "peer-taken" });
+        const fresh = await world.join({ room: "yard", peer: "eve", token: token("RS256", { sub: "eve" }) }, { bridge: second });
+        assert.equal((await old.closed).code, 4409);
+        await witness.request({ type: "bye", to: "eve" });
+        await fresh.expect("bye");
+        assert.ok(witness.received.some((m) => m.left?.some((l) => l.peer === "eve" && l.reason === "replaced")));
+        await fresh.request({ type: "leave" });
+        await witness.request({ type: "leave" });
+    });
+
     test("the token's meta counts", async () => {
         const peer = await world.join({ room: "yard", peer: "bob", meta: { name: "Eve", hat: 1 },
             token: token("HS256", { meta: { name: "Bob" } }) });
