@@ -89,6 +89,8 @@ static void put_server(struct parts *p, struct buf *b)
         "WebSockets closed because their send queue was full.", s.slow_readers);
     put(b, "sigbridge_ping_timeouts_total", "counter", "WebSockets closed without answer to ping.",
         s.ping_timeouts);
+    put(b, "sigbridge_protocol_violations_total", "counter",
+        "WebSockets closed for frames that RFC 6455 does not allow.", s.violations);
     put(b, "sigbridge_frames_too_large_total", "counter", "Messages beyond limits.message.",
         s.too_large);
 }

@@ -80,6 +80,16 @@ static void restart_ping(struct ws_socket *s)
     s->ping_due = false;
 }
 
+static void log_refusal(struct ws_server *w, const struct client *c, const char *event,
+                        struct text what)
+{
+    uint64_t unsaid;
+    char address[VISITOR_TEXT_MAX];
+    if (log_budget_take(&w->refusals, clock_mono_us(), &unsaid))
+        log_line(LOG_WARN, event, LOG_S("address", visitor_format(c->visitor, address)),
+                 LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
+}
+
 void ws_socket_close(void *socket, int code, const char *reason)
 {
     struct ws_socket *s = socket;
@@ -133,7 +143,7 @@ void ws_socket_send(void *socket, struct text head, struct text tail)
         return;
     }
     w->stats.slow_readers++;
-    log_line(LOG_WARN, "slow-reader", LOG_I("queued", s->count), LOG_I("bytes", s->bytes), LOG_END);
+    log_refusal(w, s->client, "slow-reader", text_of_str("the send queue is full"));
     cut(s, 1013, "too slow: the send queue is full", "slow");
 }
 
@@ -167,12 +177,30 @@ static int on_established(struct ws_server *w, struct lws *wsi, struct connectio
     return 0;
 }
 
-static void on_closed(struct ws_server *w, struct connection *c)
+/* lws ends a connection by itself for what is no WebSocket: reserved bits, opcodes, fragments out
+ * of order, text that is no UTF-8. What it has put into its Close frame tells. */
+static void tell_violation(struct ws_server *w, struct lws *wsi, const struct ws_socket *s)
+{
+    int len = lws_get_close_length(wsi);
+    const unsigned char *close = lws_get_close_payload(wsi);
+    int code = len >= 2 && !s->close_code && !s->peer_ended ? close[0] << 8 | close[1] : 0;
+    if (code == LWS_CLOSE_STATUS_PROTOCOL_ERR || code == LWS_CLOSE_STATUS_INVALID_PAYLOAD) {
+        w->stats.violations++;
+        log_refusal(w, s->client, "protocol-violation",
+                    text_of((const char *)close + 2, (size_t)len - 2));
+    } else if (s->close_code == LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE ||
+               s->close_code == LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE) {
+        log_refusal(w, s->client, "socket-cut", text_of_str(s->close_reason));
+    }
+}
+
+static void on_closed(struct ws_server *w, struct lws *wsi, struct connection *c)
 {
     struct ws_socket *s = c->socket;
     void *context = s ? s->context : NULL;
     if (!s)
         return;
+    tell_violation(w, wsi, s);
     c->socket = NULL;
     s->context = NULL;
     if (!s->close_code)
@@ -281,16 +309,6 @@ static bool is_version_13(struct lws *wsi)
     char version[8];
     return lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) > 0 &&
            strcmp(version, "13") == 0;
-}
-
-static void log_refusal(struct ws_server *w, const struct client *c, const char *event,
-                        struct text what)
-{
-    uint64_t unsaid;
-    char address[VISITOR_TEXT_MAX];
-    if (log_budget_take(&w->refusals, clock_mono_us(), &unsaid))
-        log_line(LOG_WARN, event, LOG_S("address", visitor_format(c->visitor, address)),
-                 LOG_T("what", what.p, text_len(&what)), LOG_I("unsaid", unsaid), LOG_END);
 }
 
 /* Who asks, and do we answer to that name? 0, or what lws is to get.
@@ -410,7 +428,11 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(wsi, c->socket);
     case LWS_CALLBACK_CLOSED:
-        on_closed(server_of(wsi), c);
+        on_closed(server_of(wsi), wsi, c);
+        return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        if (c->socket)
+            c->socket->peer_ended = true;
         return 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
         return on_request(server_of(wsi), wsi, in);

@@ -68,6 +68,7 @@ struct ws_server_events {
 struct ws_server_stats {
     size_t sockets, connections; /* WebSockets; all of TCP */
     uint64_t accepted, refused_full, slow_readers, ping_timeouts, too_large;
+    uint64_t violations; /* of RFC 6455 */
     uint64_t connections_refused_full, connections_refused_address, origins_refused;
     uint64_t descriptor_pauses; /* a listener waited for descriptors */
 };

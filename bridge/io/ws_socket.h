@@ -30,7 +30,8 @@ struct ws_socket {
     struct link in_all;
     struct link ping; /* in the server's list of sockets to ping, or of those that owe a pong */
     int64_t ping_at_us;
-    bool ping_due; /* a ping is to be written */
+    bool ping_due;   /* a ping is to be written */
+    bool peer_ended; /* its Close came first */
     struct ws_frame *first, *last;
     size_t count, bytes;
     struct buf in;            /* pieces of a message; empty at rest */

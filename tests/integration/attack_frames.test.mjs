@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { frame, Random, SEED, Target, textFrame, times } from "./attacker.mjs";
-import { deadline } from "./harness.mjs";
+import { deadline, until } from "./harness.mjs";
 import { sdp } from "./world.mjs";
 
 const MESSAGE_MAX = 262144;
@@ -67,6 +67,39 @@ for (const { name, frames, code, served } of rows)
         assert.ok([code].flat().some((c) => (c ?? undefined) === raw.closeCode), `Close ${raw.closeCode}`);
         assert.equal(raw.messages.some((m) => m.type === "pong"), false, "it is not taken for a message");
     })));
+
+test("the log says who did it and what it was, of a flood now and then", async () => {
+    const fresh = await Target.start();
+    const told = [
+        [frame(ping, { rsv: 4 }), /warn protocol-violation address=127\.0\.0\.3 what="rsv bits" unsaid=0$/],
+        [frame("x", { opcode: 3 }), /warn protocol-violation address=127\.0\.0\.3 what="bad opc" unsaid=0$/],
+        [frame("x", { opcode: 0 }), /warn protocol-violation address=127\.0\.0\.3 what="bad cont" unsaid=0$/],
+        [frame("x", { opcode: 2 }), /warn socket-cut address=127\.0\.0\.3 what="text frames only" unsaid=0$/],
+        [textFrame(padded(MESSAGE_MAX + 1)), /warn socket-cut address=127\.0\.0\.3 what="the message is too large" unsaid=0$/],
+        [frame("{"), /info refused from=ws .*invalid-json/],
+    ];
+    for (const [bytes, line] of told) {
+        const raw = await (await fresh.raw()).upgrade();
+        await raw.send(bytes);
+        await deadline(raw.enough, "a Close");
+        await raw.drop();
+        await fresh.bridge.line(line);
+    }
+    const before = fresh.lines.length;
+    await times(300, async () => {
+        const raw = await (await fresh.raw()).upgrade();
+        await raw.send(frame(ping, { rsv: 4 }));
+        await deadline(raw.enough, "a Close");
+        await raw.drop();
+    });
+    await until(async () => (await fresh.metrics())("sigbridge_protocol_violations_total") === 303, "all are counted");
+    assert.ok(fresh.lines.length - before < 100, `${fresh.lines.length - before} lines`);
+    const quiet = await (await fresh.raw()).upgrade();
+    await quiet.send(close(1002));
+    await quiet.finish();
+    assert.equal((await fresh.metrics())("sigbridge_protocol_violations_total"), 303, "what the other side says of us is no violation of its own");
+    await fresh.end();
+});
 
 /* ---- without end ---- */
 
