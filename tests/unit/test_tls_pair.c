@@ -22,10 +22,10 @@ static char dir[] = "/tmp/test_tls_pair-XXXXXX";
 
 static const char *in_dir(const char *name)
 {
-    static char paths[4][64];
+    static char paths[4][320];
     static unsigned next;
     char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    assert_true(snprintf(path, sizeof paths[0], "%s/%s", dir, name) < (int)sizeof paths[0]);
     return path;
 }
 
