@@ -299,7 +299,8 @@ static const struct option rows[] = {
      .offset = AT(web),
      .computed = "web beside the program, else ../share/sigbridge/web from there, else none",
      .example = "\"/usr/share/sigbridge/web\"",
-     .help = "The pages to serve at /, or none."},
+     .help = "The pages to serve at /, or none. Symbolic links are followed, dot files are not "
+             "served."},
     {.name = "log_level",
      .type = OPTION_WORD,
      .traits = ANYWHERE,
