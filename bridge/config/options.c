@@ -249,7 +249,9 @@ static const struct option rows[] = {
      .example = "[\"127.0.0.1\", \"10.0.0.0/8\"]",
      .max = 64,
      .check = network_ok,
-     .help = "A reverse proxy, whose X-Forwarded-For and X-Forwarded-Proto are believed."},
+     .help =
+         "A reverse proxy, whose X-Forwarded-For and X-Forwarded-Proto are believed: it must put "
+         "them in place of what clients send. Each of its connections serves one request."},
     {.name = "broker",
      .type = OPTION_BROKER,
      .traits = ANYWHERE,
