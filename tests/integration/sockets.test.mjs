@@ -243,7 +243,7 @@ test("without descriptors for all, those that are open go on, and others get in 
 /* ---- time ---- */
 
 const short = "ping: { interval = 1; timeout = 1; };\n" +
-    "limits: { join_timeout = 2; send_queue_messages = 16; sessions = 12; room_peers = 6; bytes_per_second = 100000000; bytes_burst = 100000000; };\n";
+    "limits: { join_timeout = 2; send_queue_messages = 16; sessions = 12; room_peers = 6; };\n";
 
 test("a bridge with short times", async (t) => {
     const bridge = await world.addBridge({ config: short });
