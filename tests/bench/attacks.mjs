@@ -111,7 +111,7 @@ const attacks = [
         await socket.send(frame("{", { fin: false }));
         return socket;
     })],
-    ["messages of one member, until it is cut off", pour(8, 2000, textFrame({ type: "message", to: "browser", data: 1 }), joined)],
+    ["messages of one member, until it is cut off", pour(8, 2000, textFrame({ type: "message", to: "eve", data: 1 }), (at, i) => joined({ ...at, room: "flooded" }, i))],
     ["hostile messages of the corpus", each(hostile.length, async (at, i) => {
         const socket = await joined(at, i);
         await say(socket, frame(hostile[i]));
