@@ -183,9 +183,11 @@ enum status admission_rate(struct router *r, struct session *s, size_t len, stru
     why->retry_ms = retry_ms > RETRY_MIN_MS ? retry_ms : RETRY_MIN_MS;
     if (++s->strikes == STRIKES_MAX) {
         char address[VISITOR_TEXT_MAX];
+        uint64_t unsaid;
         r->metrics.rate_closed++;
-        log_line(LOG_WARN, "too-fast", LOG_S("address", visitor_format(s->visitor, address)),
-                 LOG_END);
+        if (log_budget_take(&r->too_fast, r->now.mono_us, &unsaid))
+            log_line(LOG_WARN, "too-fast", LOG_S("address", visitor_format(s->visitor, address)),
+                     LOG_I("unsaid", unsaid), LOG_END);
         r->socket_ops.close(s->socket, 1008, "too many messages, again and again");
     }
     return STATUS_RATE_LIMITED;

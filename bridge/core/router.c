@@ -39,6 +39,7 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     list_init(&r->watch.waiting);
     rate_init(&r->error_replies, &inbound_error_replies, now.mono_us);
     log_budget_init(&r->refusals, now.mono_us);
+    log_budget_init(&r->too_fast, now.mono_us);
     buf_init(&r->out, OUT_MAX);
     transit_init(&r->transit);
     buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);

@@ -85,6 +85,7 @@ struct router {
     struct link stale;      /* struct stale_filter: to be unsubscribed when the broker is back */
     struct rate error_replies;
     struct log_budget refusals; /* of messages, said in the log */
+    struct log_budget too_fast; /* sessions closed for their rate, the same */
 
     struct buf out;   /* a message being written; empty between entries */
     struct buf topic; /* a topic being written */
