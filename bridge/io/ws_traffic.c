@@ -1,0 +1,241 @@
+#include "base/clock.h"
+#include "io/ws_parts.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CLOSE_TIMEOUT_S = 3, /* for a peer that does not let us write our Close */
+    WRITES_PER_TURN = 32
+};
+
+void ws_traffic_heard(struct ws_socket *s)
+{
+    list_remove(&s->ping);
+    list_add(&s->server->pings, &s->ping);
+    s->ping_at_us = clock_mono_us() + s->server->o.ping_interval_us;
+    s->ping_due = false;
+}
+
+void ws_socket_close(void *socket, int code, const char *reason)
+{
+    struct ws_socket *s = socket;
+    if (s->close_code)
+        return;
+    s->close_code = code;
+    s->close_reason = reason;
+    lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
+    lws_callback_on_writable(s->wsi);
+}
+
+/* Closes without writing what waits. word: what the owner hears as the reason. */
+static void cut(struct ws_socket *s, int code, const char *reason, const char *word)
+{
+    ws_queue_clear(s);
+    ws_socket_close(s, code, reason);
+    s->ended = word;
+}
+
+/* Writes what the socket takes. lws has no queue of its own: once the pipe chokes, the rest waits
+ * for the next turn. False: the connection broke. */
+static bool write_queue(struct ws_socket *s, int count_max)
+{
+    for (int i = 0; s->first && i < count_max && !lws_send_pipe_choked(s->wsi); i++) {
+        struct ws_frame *f = s->first;
+        int written = lws_write(s->wsi, f->bytes + LWS_PRE, f->len, LWS_WRITE_TEXT);
+        if (written < (int)f->len)
+            return false;
+        ws_queue_pop(s);
+    }
+    return true;
+}
+
+void ws_socket_send(void *socket, struct text head, struct text tail)
+{
+    struct ws_socket *s = socket;
+    struct ws_server *w = s->server;
+    if (s->close_code)
+        return;
+    bool taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+    if (!taken) {
+        /* Much came in one turn of the loop. Slow is only who does not take it now. */
+        if (!write_queue(s, INT_MAX)) {
+            cut(s, 1011, "the connection broke", "closed");
+            return;
+        }
+        taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+    }
+    if (taken) {
+        lws_callback_on_writable(s->wsi);
+        return;
+    }
+    w->stats.slow_readers++;
+    ws_log_refusal(w, s->client, "slow-reader", text_of_str("the send queue is full"));
+    cut(s, 1013, "too slow: the send queue is full", "slow");
+}
+
+int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c)
+{
+    struct ws_socket *s = calloc(1, sizeof *s);
+    if (!s)
+        return -1;
+    s->server = w;
+    s->wsi = wsi;
+    s->ended = "closed";
+    list_init(&s->in_all);
+    list_init(&s->ping);
+    buf_init(&s->in, w->o.message_max);
+    c->socket = s;
+    list_add(&w->sockets, &s->in_all);
+    w->stats.sockets++;
+    w->stats.accepted++;
+    s->client = ws_client_of(wsi);
+    ws_traffic_heard(s);
+    if (w->stats.sockets > w->o.sockets_max) {
+        w->stats.refused_full++;
+        ws_socket_close(s, 1013, "the bridge is full");
+        return 0;
+    }
+    struct ws_visit visit = {s->client->visitor, http_token(wsi, w->scratch)};
+    s->context = w->events.opened(w->events.arg, s, &visit);
+    explicit_bzero(w->scratch, sizeof w->scratch);
+    if (!s->context)
+        ws_socket_close(s, 1013, "out of memory");
+    return 0;
+}
+
+/* lws ends a connection by itself for what is no WebSocket: reserved bits, opcodes, fragments out
+ * of order, text that is no UTF-8. What it has put into its Close frame tells. */
+static void tell_violation(struct ws_server *w, struct lws *wsi, const struct ws_socket *s)
+{
+    int len = lws_get_close_length(wsi);
+    const unsigned char *close = lws_get_close_payload(wsi);
+    int code = len >= 2 && !s->close_code && !s->peer_ended ? close[0] << 8 | close[1] : 0;
+    if (code == LWS_CLOSE_STATUS_PROTOCOL_ERR || code == LWS_CLOSE_STATUS_INVALID_PAYLOAD) {
+        w->stats.violations++;
+        ws_log_refusal(w, s->client, "protocol-violation",
+                       text_of((const char *)close + 2, (size_t)len - 2));
+    } else if (s->close_code == LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE ||
+               s->close_code == LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE) {
+        ws_log_refusal(w, s->client, "socket-cut", text_of_str(s->close_reason));
+    }
+}
+
+void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *c)
+{
+    struct ws_socket *s = c->socket;
+    void *context = s ? s->context : NULL;
+    if (!s)
+        return;
+    tell_violation(w, wsi, s);
+    c->socket = NULL;
+    s->context = NULL;
+    if (!s->close_code)
+        s->close_code = 1006; /* nothing is sent any more */
+    if (context)
+        w->events.closed(w->events.arg, context, s->ended);
+    list_remove(&s->in_all);
+    list_remove(&s->ping);
+    ws_queue_clear(s);
+    buf_release(&s->in);
+    w->stats.sockets--;
+    free(s);
+}
+
+static void hand_over(struct ws_server *w, struct ws_socket *s, const char *bytes, size_t len)
+{
+    if (s->context)
+        w->events.message(w->events.arg, s->context, bytes, len);
+}
+
+int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *s,
+                        const char *bytes, size_t len)
+{
+    bool whole = lws_is_final_fragment(wsi);
+    if (!s || s->close_code)
+        return 0; /* what a socket says after its end is not heard */
+    ws_traffic_heard(s);
+    if (lws_frame_is_binary(wsi)) {
+        ws_socket_close(s, 1003, "text frames only");
+        return 0;
+    }
+    if (s->in.len + len > w->o.message_max) {
+        w->stats.too_large++;
+        ws_socket_close(s, 1009, "the message is too large");
+        buf_release(&s->in);
+        return 0;
+    }
+    if (whole && s->in.len == 0) {
+        hand_over(w, s, bytes, len); /* the common case: nothing to put together */
+        return 0;
+    }
+    buf_add(&s->in, bytes, len);
+    if (!buf_ok(&s->in))
+        return -1;
+    if (whole) {
+        struct buf in = s->in;
+        buf_init(&s->in, w->o.message_max);
+        hand_over(w, s, in.data, in.len);
+        buf_release(&in);
+    }
+    return 0;
+}
+
+/* Not empty: lws does not tell of an empty pong. */
+static int write_ping(struct ws_socket *s)
+{
+    unsigned char bytes[LWS_PRE + 1];
+    bytes[LWS_PRE] = '?';
+    s->ping_due = false;
+    return lws_write(s->wsi, bytes + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
+}
+
+int ws_traffic_writable(struct lws *wsi, struct ws_socket *s)
+{
+    if (!s)
+        return 0;
+    if (s->ping_due && !s->close_code && write_ping(s) < 0)
+        return -1;
+    if (!write_queue(s, WRITES_PER_TURN))
+        return -1;
+    if (s->first) {
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    if (!s->close_code)
+        return 0;
+    unsigned char reason[CLOSE_REASON_MAX];
+    size_t len = strnlen(s->close_reason, sizeof reason);
+    memcpy(reason, s->close_reason, len);
+    lws_close_reason(wsi, (enum lws_close_status)s->close_code, reason, len);
+    return -1;
+}
+
+/* The first socket of the list when its time has come, out of the list. */
+static struct ws_socket *take_due(struct link *list, int64_t now)
+{
+    struct link *l = list_first(list);
+    struct ws_socket *s = l ? LIST_ITEM(l, struct ws_socket, ping) : NULL;
+    if (!s || s->ping_at_us > now)
+        return NULL;
+    list_remove(l);
+    return s;
+}
+
+void ws_traffic_ping(struct ws_server *w)
+{
+    int64_t now = clock_mono_us();
+    struct ws_socket *s;
+    while ((s = take_due(&w->pongs, now))) {
+        w->stats.ping_timeouts++;
+        cut(s, 1001, "no answer to ping", "timeout");
+        lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+    while ((s = take_due(&w->pings, now))) {
+        s->ping_due = true;
+        s->ping_at_us = now + w->o.ping_timeout_us;
+        list_add(&w->pongs, &s->ping);
+        lws_callback_on_writable(s->wsi);
+    }
+}
