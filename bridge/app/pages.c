@@ -85,6 +85,10 @@ static void put_server(struct parts *p, struct buf *b)
         visitors_count(p->visitors));
     put(b, "sigbridge_origins_refused_total", "counter",
         "WebSockets refused because of the page they came from.", s.origins_refused);
+    if (s.certificate_ends_ms)
+        put(b, "sigbridge_certificate_expires_seconds", "gauge",
+            "When the TLS certificate in use ends, since the epoch.",
+            (uint64_t)s.certificate_ends_ms / 1000);
     put(b, "sigbridge_slow_readers_total", "counter",
         "WebSockets closed because their send queue was full.", s.slow_readers);
     put(b, "sigbridge_ping_timeouts_total", "counter", "WebSockets closed without answer to ping.",

@@ -260,6 +260,7 @@ void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out)
 {
     *out = w->stats;
     out->connections = w->clients.count;
+    out->certificate_ends_ms = w->pair ? tls_pair_ends_ms(w->pair) : 0;
     out->connections_refused_full = w->clients.refused_full;
     out->connections_refused_address = w->clients.refused_address;
     for (size_t i = 0; i < WS_LISTENERS_MAX; i++)

@@ -70,7 +70,8 @@ struct ws_server_stats {
     uint64_t accepted, refused_full, slow_readers, ping_timeouts, too_large;
     uint64_t violations; /* of RFC 6455 */
     uint64_t connections_refused_full, connections_refused_address, origins_refused;
-    uint64_t descriptor_pauses; /* a listener waited for descriptors */
+    uint64_t descriptor_pauses;  /* a listener waited for descriptors */
+    int64_t certificate_ends_ms; /* 0: no TLS */
 };
 
 /* STATUS_IO or STATUS_BAD_CONFIG with a sentence that names address or file, and the remedy. */

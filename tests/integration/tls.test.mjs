@@ -226,6 +226,7 @@ test("a certificate that has ended is used all the same, with a warning", async 
     install(ended);
     assert.match(await hangUp("certificate-out-of-date"), /expired/);
     assert.equal((await shake()).fingerprint, ended.fingerprint);
+    assert.ok(await metric(bridge, "sigbridge_certificate_expires_seconds") < Date.now() / 1000);
     install(first);
     await hangUp("reloaded");
 });
