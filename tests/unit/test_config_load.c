@@ -37,7 +37,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->presence.rooms_only, 0);
     assert_int_equal(c->presence.expiry_s, 600);
     assert_int_equal(c->limits.message_bytes, 262144);
-    assert_int_equal(c->limits.send_queue_messages, 256);
+    assert_int_equal(c->limits.send_queue_messages, 4096);
     assert_int_equal(c->limits.send_queue_bytes, 1048576);
     assert_int_equal(c->limits.join_timeout_s, 10);
     assert_int_equal(c->limits.outage_bytes, 8388608);
