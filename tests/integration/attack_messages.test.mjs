@@ -166,6 +166,22 @@ test("a flood of bytes is slowed down", () => target.withstands(async () => {
     await ann.close();
 }));
 
+/* 2,000 at once, each sender within its rate: they may come in one turn of the bridge's loop. */
+test("members who keep to their rates cut nobody off", () => target.withstands(async () => {
+    const room = newRoom();
+    const ann = await target.join({ room, peer: "ann" });
+    const members = await Promise.all(Array.from({ length: 8 }, (_, i) => target.intruder({ room, peer: `eve${i}` })));
+    for (const eve of members)
+        await sees(eve, "ann");
+    for (let n = 0; n < 250; n++)
+        for (const eve of members)
+            eve.send({ type: "message", to: "ann", data: n });
+    await until(() => ann.received.filter((m) => m.type === "message").length === 2000, "all of them arrive");
+    assert.equal(ann.socket.readyState, 1);
+    for (const peer of [ann, ...members])
+        await peer.close();
+}));
+
 test("candidates may come in bursts", async () => {
     const room = newRoom();
     const ann = await target.join({ room, peer: "ann" });
