@@ -1,6 +1,7 @@
 /* Memory runs out inside OpenSSL: a pair is loaded again and again, each time with a later
  * allocation failing, until none is left to fail. Nothing crashes, nothing leaks, and a pair that
  * is given out is whole. */
+#include "failing_crypto.h"
 #include "test.h"
 
 #include "io/tls_pair.h"
@@ -19,36 +20,6 @@
 enum { STRIDE = 29 };
 
 static char cert_path[] = "/tmp/test_tls_memory-XXXXXX", key_path[] = "/tmp/test_tls_memory-XXXXXX";
-static bool counting;
-static unsigned long allocations, fail_at;
-
-static bool fails(void)
-{
-    return counting && ++allocations == fail_at;
-}
-
-static void *allocate(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : malloc(size);
-}
-
-static void *reallocate(void *old, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    if (size == 0) { /* as CRYPTO_realloc() means it */
-        free(old);
-        return NULL;
-    }
-    return fails() ? NULL : realloc(old, size);
-}
-
-static void release(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(p);
-}
-
 static int put_files(void **state)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -103,7 +74,7 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(memory_runs_out)};
-    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+    if (!failing_crypto_init())
         return EXIT_FAILURE; /* it had allocated before */
     return cmocka_run_group_tests(tests, put_files, remove_files);
 }

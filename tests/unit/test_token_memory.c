@@ -1,6 +1,7 @@
 /* Memory runs out inside OpenSSL: a key is read and a token verified again and again, each time
  * with the next allocation failing, until none is left to fail. Nothing crashes, nothing leaks, no
  * bad token passes, and afterwards all works. */
+#include "failing_crypto.h"
 #include "test.h"
 #include "test_token_util.h"
 
@@ -10,36 +11,6 @@
 #include <stdlib.h>
 
 #define NOW_MS INT64_C(1900000000000)
-
-static bool counting;
-static unsigned long allocations, fail_at;
-
-static bool fails(void)
-{
-    return counting && ++allocations == fail_at;
-}
-
-static void *allocate(size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    return fails() ? NULL : malloc(size);
-}
-
-static void *reallocate(void *old, size_t size, const char *file, int line)
-{
-    (void)file, (void)line;
-    if (size == 0) { /* as CRYPTO_realloc() means it */
-        free(old);
-        return NULL;
-    }
-    return fails() ? NULL : realloc(old, size);
-}
-
-static void release(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(p);
-}
 
 static enum status add_and_verify(enum token_alg alg, const char *key, const char *token,
                                   enum status *added)
@@ -115,7 +86,7 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(memory_runs_out)};
-    if (CRYPTO_set_mem_functions(allocate, reallocate, release) != 1)
+    if (!failing_crypto_init())
         return EXIT_FAILURE; /* it had allocated before */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
