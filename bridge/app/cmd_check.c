@@ -50,19 +50,16 @@ struct checking {
 
 static int print_help(void)
 {
-    char memory[4096];
-    struct buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    buf_str(&b, "sigbridge check: would the bridge take this payload?\n\n"
-                "usage: sigbridge check --kind KIND [options] FILE...\n\n"
-                "  offer, answer  an RTCSessionDescription as JSON, or bare SDP\n"
-                "  candidate      an RTCIceCandidateInit as JSON, null, or a bare candidate line\n"
-                "  message        one whole message, as on WebSocket or in an MQTT payload\n"
-                "  presence       a device's presence object\n\n"
-                "FILE - is standard input. Exit code: 0 all accepted, 1 one was refused, 2 wrong "
-                "usage.\n\n");
-    args_help(flags, FLAGS, &b);
-    fputs(buf_cstr(&b), stdout);
+    args_print_help(
+        "sigbridge check: would the bridge take this payload?\n\n"
+        "usage: sigbridge check --kind KIND [options] FILE...\n\n"
+        "  offer, answer  an RTCSessionDescription as JSON, or bare SDP\n"
+        "  candidate      an RTCIceCandidateInit as JSON, null, or a bare candidate line\n"
+        "  message        one whole message, as on WebSocket or in an MQTT payload\n"
+        "  presence       a device's presence object\n\n"
+        "FILE - is standard input. Exit code: 0 all accepted, 1 one was refused, 2 wrong "
+        "usage.\n\n",
+        flags, FLAGS);
     return EXIT_ACCEPTED;
 }
 

@@ -415,12 +415,7 @@ static int act(const struct order *o, const struct config *c)
 
 static int print_help(void)
 {
-    char memory[8192];
-    struct buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    buf_str(&b, usage);
-    args_help(flags, FLAGS, &b);
-    fputs(buf_cstr(&b), stdout);
+    args_print_help(usage, flags, FLAGS);
     return EXIT_SUCCESS;
 }
 

@@ -42,15 +42,11 @@ struct query {
 
 static int print_help(void)
 {
-    char memory[4096];
-    struct buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    buf_str(&b, "sigbridge presence: who is present, and who was\n\n"
-                "usage: sigbridge presence [options]\n\n"
-                "Reads the database in the bridge's data directory, whether the bridge runs or "
-                "not.\n\n");
-    args_help(flags, FLAGS, &b);
-    fputs(buf_cstr(&b), stdout);
+    args_print_help("sigbridge presence: who is present, and who was\n\n"
+                    "usage: sigbridge presence [options]\n\n"
+                    "Reads the database in the bridge's data directory, whether the bridge runs or "
+                    "not.\n\n",
+                    flags, FLAGS);
     return EXIT_SUCCESS;
 }
 

@@ -24,7 +24,6 @@ enum {
     EXIT_USAGE = 2,
     TTL_DEFAULT_S = 3600,
     TTL_MAX_S = 366 * 86400,
-    HELP_MAX = 8192,
     NEW_KEY_BYTES = 32,
     META_MEMBERS_MAX = 256
 };
@@ -379,12 +378,7 @@ out:
 
 static int print_help(void)
 {
-    char memory[HELP_MAX];
-    struct buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    buf_str(&b, usage);
-    args_help(flags, FLAGS, &b);
-    fputs(buf_cstr(&b), stdout);
+    args_print_help(usage, flags, FLAGS);
     return EXIT_SUCCESS;
 }
 

@@ -150,3 +150,13 @@ void args_help(const struct args_flag *flags, size_t count, struct buf *out)
         args_wrap(f->help, column, FLAG_COLUMN, "", out);
     }
 }
+
+void args_print_help(const char *usage, const struct args_flag *flags, size_t count)
+{
+    char memory[8192];
+    struct buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    buf_str(&b, usage);
+    args_help(flags, count, &b);
+    fputs(buf_cstr(&b), stdout);
+}

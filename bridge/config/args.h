@@ -45,6 +45,8 @@ void args_complain(const struct args *a, enum args_what what, struct complaints 
 /* Prints the flags with their help, wrapped at 80 columns, to out. */
 struct buf;
 void args_help(const struct args_flag *flags, size_t count, struct buf *out);
+/* A command's whole help on standard output: what it says first, then its flags. */
+void args_print_help(const char *usage, const struct args_flag *flags, size_t count);
 /* The text, wrapped at 80 columns, each line after the first indented. `column`: where we are. */
 void args_wrap(const char *text, size_t column, size_t indent, const char *lead, struct buf *out);
 
