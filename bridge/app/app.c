@@ -270,6 +270,21 @@ static enum status make_visitors(struct parts *p, struct problem *why)
                           c->trusted_proxies.count, why);
 }
 
+/* Beyond this machine, and with no proxy in front that may have done TLS. */
+static void warn_of_plain_tokens(const struct config *c)
+{
+    for (size_t i = 0; i < c->listen.count && !c->dev && !c->trusted_proxies.count; i++) {
+        const struct listen *l = &c->listen.items[i];
+        if (l->tls || endpoint_is_loopback(&l->at))
+            continue;
+        log_line(LOG_WARN, "http-plain", LOG_S("host", l->at.host),
+                 LOG_S("why", "tokens cross the network as they are"),
+                 LOG_S("remedy", "listen with TLS (tls_cert, tls_key), or name the proxy that does"
+                                 " (trusted_proxy)"),
+                 LOG_END);
+    }
+}
+
 static enum status start_server(struct parts *p, struct problem *why)
 {
     const struct config *c = p->config;
@@ -295,6 +310,7 @@ static enum status start_server(struct parts *p, struct problem *why)
         const struct listen *l = &c->listen.items[i];
         listen[o.listen_count++] = (struct ws_listen){l->at.host, l->at.ipv6, l->at.port, l->tls};
     }
+    warn_of_plain_tokens(c);
     return ws_server_start(&p->server, p->loop, &o, &events, why);
 }
 

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { makePair } from "./certificates.mjs";
 import { deadline, freePort, Program, run, startBridge, tempDir, until, WsPeer } from "./harness.mjs";
+import { makeKey } from "./jwt.mjs";
 import { assertNoSanitizer, checkReceived, metric, newRoom, sees, World } from "./world.mjs";
 
 const pair = await makePair();
@@ -146,6 +147,19 @@ test("a scheme that is not spoken", () => refuses(flags("ftp://127.0.0.1:0"), /l
 test("development mode stays on this machine, at every door", () => refuses([...flags("http://127.0.0.1:0", "https://0.0.0.0:0"), ...tls], /0\.0\.0\.0:0 can be reached/));
 
 /* ---- and nothing else ---- */
+
+const exposed = [
+    { name: "plain on this machine", addresses: ["http://127.0.0.1:0"], warns: false },
+    { name: "plain on every address", addresses: ["http://0.0.0.0:0"], warns: true },
+    { name: "plain behind a proxy", addresses: ["http://0.0.0.0:0"], args: ["--trusted-proxy", "127.0.0.1"], warns: false },
+    { name: "TLS on every address", addresses: ["http://127.0.0.1:0", "https://0.0.0.0:0"], args: tls, warns: false },
+];
+for (const { name, addresses, args = [], warns } of exposed)
+    test(`a warning where tokens would be read on the way: ${name}`, async () => {
+        const bridge = await open(addresses, { dev: false, args: ["--jwt-key", makeKey("HS256").option, ...args] });
+        assert.equal(bridge.logs.some((line) => / warn http-plain host=0\.0\.0\.0 /.test(line)), warns, bridge.tail());
+        await close(bridge);
+    });
 
 test("each is at its address and nowhere else", async () => {
     const port = await freePort();
