@@ -54,6 +54,7 @@ test("the page reconnects while the running video goes on", async (t) => {
 test("a page that finds no bridge says so, counts down, and joins when there is one", async () => {
     const bridge = await startBridge({ web });
     const page = await open(browser, bridge.url);
+    await page.waitForLoadState("networkidle");
     await bridge.stop();
     await page.getByLabel("Your name").fill("ada");
     await page.getByRole("button", { name: "Join" }).click();
@@ -66,7 +67,8 @@ test("a page that finds no bridge says so, counts down, and joins when there is 
     const again = await startBridge({ web, data: bridge.data, listen: bridge.http, mqttListen: bridge.mqtt });
     await page.locator("body[data-stage=room]").waitFor();
     await connection(page, "Connected");
-    await close(page, { allow: LOST_SOCKET });
+    /* Chromium fetches the icon when it likes: the bridge may have gone in the middle of it. */
+    await close(page, { allow: new RegExp(`${LOST_SOCKET.source}|/icon\\.svg`) });
     await endAll(again);
 });
 
