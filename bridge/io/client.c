@@ -75,11 +75,8 @@ bool client_identify(struct client *c, struct text forwarded_for, struct text fo
     forwarded_address(c->all->proxies, c->socket_ip, forwarded_for, ip);
     /* A proxy here that does not say for whom it asks may ask for anybody. */
     c->local = c->local && !proxies_trust(c->all->proxies, ip);
-    if (c->visitor && memcmp(ip, c->ip, sizeof ip) == 0)
-        return true;
-    leave(c); /* the proxy speaks for another one on the same connection */
     memcpy(c->ip, ip, sizeof ip);
-    return enter(c);
+    return enter(c); /* once: a proxy gets one answer on each connection */
 }
 
 void client_gone(struct client *c)

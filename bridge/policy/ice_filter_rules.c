@@ -8,7 +8,7 @@ static bool has_bit(unsigned bits, unsigned bit)
     return bits >> bit & 1;
 }
 
-bool ice_rules_address(const struct ice_policy *p, const struct address *a)
+static bool passes_address(const struct ice_policy *p, const struct address *a)
 {
     enum ice_class is = ice_class_of(a);
     if (is == ICE_CLASS_UNSPECIFIED || is == ICE_CLASS_UNUSABLE)
@@ -21,10 +21,13 @@ bool ice_rules_address(const struct ice_policy *p, const struct address *a)
 
 bool ice_rules_host(const struct ice_policy *p, const struct address *a)
 {
-    return has_bit(p->types, CANDIDATE_HOST) && ice_rules_address(p, a);
+    return has_bit(p->types, CANDIDATE_HOST) && passes_address(p, a);
 }
 
-bool ice_rules_related(const struct ice_policy *p, enum candidate_type of, const struct address *a)
+/* A related address is the host's own behind a reflexive candidate, and behind a relayed one the
+ * reflexive address, which is the host's own where no NAT is between (RFC 8445 section 5.3). */
+static bool passes_related(const struct ice_policy *p, enum candidate_type of,
+                           const struct address *a)
 {
     return (of != CANDIDATE_RELAY || has_bit(p->types, CANDIDATE_SRFLX)) && ice_rules_host(p, a);
 }
@@ -38,7 +41,7 @@ bool ice_rules_any_type(const struct ice_policy *p, const struct address *a)
 static bool must_hide(const struct ice_policy *p, const struct candidate *c)
 {
     return c->has_raddr && ice_class_of(&c->raddr) != ICE_CLASS_UNSPECIFIED &&
-           !ice_rules_related(p, c->type, &c->raddr);
+           !passes_related(p, c->type, &c->raddr);
 }
 
 /* RFC 8839 section 5.1. */
@@ -62,7 +65,7 @@ bool ice_rules_candidate(const struct ice_policy *p, struct text all, const stru
         *reason = ICE_TYPE;
     else if (!has_bit(p->transports, c->transport))
         *reason = ICE_TRANSPORT;
-    else if (!ice_rules_address(p, &c->address) || (must_hide(p, c) && !fits_hidden(all, c)))
+    else if (!passes_address(p, &c->address) || (must_hide(p, c) && !fits_hidden(all, c)))
         *reason = ICE_ADDRESS;
     else
         return true;

@@ -18,14 +18,8 @@ struct ice_policy {
     struct network *networks;
 };
 
-bool ice_rules_address(const struct ice_policy *p, const struct address *a);
-
-/* The three below ask for an address that stands elsewhere than in a candidate: would the candidate
- * pass that it is, or may be, the address of? */
-
-/* A related address is the host's own behind a reflexive candidate, and behind a relayed one the
- * reflexive address, which is the host's own where no NAT is between (RFC 8445 section 5.3). */
-bool ice_rules_related(const struct ice_policy *p, enum candidate_type of, const struct address *a);
+/* These ask for an address that stands elsewhere than in a candidate: would the candidate pass that
+ * it is, or may be, the address of? */
 bool ice_rules_host(const struct ice_policy *p, const struct address *a);
 bool ice_rules_any_type(const struct ice_policy *p, const struct address *a);
 
