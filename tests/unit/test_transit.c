@@ -31,6 +31,22 @@ static void end(void)
     ice_policies_destroy(policies);
 }
 
+/* A world with two members who know of each other. */
+static void meet(struct world_socket *a, struct world_socket *b, const char *room)
+{
+    begin();
+    world_join(&w, a, room, "a");
+    world_join(&w, b, room, "b");
+    HAS(world_read(a), "\"joined\"");
+}
+
+static void part(struct world_socket *a, struct world_socket *b)
+{
+    world_shut(&w, a);
+    world_shut(&w, b);
+    end();
+}
+
 static const char *say(struct world_socket *from, struct world_socket *to, const char *json)
 {
     world_say(&w, from, json);
@@ -62,15 +78,11 @@ static void a_policy_sees_descriptions_and_candidates(void **state)
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct world_socket a, b;
-        begin();
-        world_join(&w, &a, "r", "a");
-        world_join(&w, &b, "r", "b");
+        meet(&a, &b, "r");
         const char *got = say(&a, &b, rows[i].say);
         ROW(rows[i].name, strstr(got, rows[i].has));
         ROW(rows[i].name, !strstr(got, rows[i].lacks));
-        world_shut(&w, &a);
-        world_shut(&w, &b);
-        end();
+        part(&a, &b);
     }
 }
 
@@ -78,10 +90,7 @@ static void what_is_dropped_is_acknowledged_and_counted(void **state)
 {
     (void)state;
     struct world_socket a, b;
-    begin();
-    world_join(&w, &a, "r", "a");
-    world_join(&w, &b, "r", "b");
-    HAS(world_read(&a), "\"joined\"");
+    meet(&a, &b, "r");
     assert_string_equal(
         say(&a, &b,
             "{\"type\":\"candidate\",\"to\":\"b\",\"id\":\"4\",\"candidate\":{\"candidate\":\"" HOST
@@ -89,9 +98,7 @@ static void what_is_dropped_is_acknowledged_and_counted(void **state)
         "");
     assert_string_equal(world_read(&a), "{\"type\":\"ack\",\"id\":\"4\"}");
     assert_int_equal(w.router.metrics.transit.ice.dropped[ICE_TYPE], 1);
-    world_shut(&w, &a);
-    world_shut(&w, &b);
-    end();
+    part(&a, &b);
 }
 
 static void devices_meet_the_same_policy(void **state)
@@ -127,30 +134,21 @@ static void sealed_is_refused_where_nobody_can_look_into_it(void **state)
 {
     (void)state;
     struct world_socket a, b;
-    begin();
-    world_join(&w, &a, "r", "a");
-    world_join(&w, &b, "r", "b");
-    HAS(world_read(&a), "\"joined\"");
+    meet(&a, &b, "r");
     say(&a, &b, "{\"type\":\"sealed\",\"to\":\"b\",\"id\":\"4\",\"data\":\"AAAA\"}");
     HAS(world_read(&a), "\"code\":403,\"error\":\"forbidden\"");
-    world_shut(&w, &a);
-    world_shut(&w, &b);
-    end();
+    part(&a, &b);
 }
 
 static void other_rooms_are_not_touched(void **state)
 {
     (void)state;
     struct world_socket a, b;
-    begin();
-    world_join(&w, &a, "r2", "a");
-    world_join(&w, &b, "r2", "b");
+    meet(&a, &b, "r2");
     const char *got = say(&a, &b, offer);
     HAS(got, "192.168.1.5 5000 typ host");
     HAS(got, "raddr 203.0.113.9 rport 7000");
-    world_shut(&w, &a);
-    world_shut(&w, &b);
-    end();
+    part(&a, &b);
 }
 
 static void small_devices_get_what_they_can_hold(void **state)
