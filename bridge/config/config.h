@@ -118,26 +118,34 @@ struct config {
     uint32_t log_json;           /* 0 text, 1 JSON */
 
     struct {
-        uint32_t rooms_only; /* 0: watch all rooms, 1: only those of our sessions */
-        uint32_t expiry_s;   /* message expiry of the presence we hold */
+        uint32_t rooms_only;      /* 0: watch all rooms, 1: only those of our sessions */
+        uint32_t expiry_s;        /* message expiry of the presence we hold */
+        uint32_t resume_window_s; /* 0: a session ends with its socket */
     } presence;
 
     struct {
         uint32_t message_bytes; /* one WebSocket message after reassembly */
         uint32_t send_queue_messages;
         uint32_t send_queue_bytes;
+        uint32_t replay_messages; /* of one session, until it is known to have them */
+        uint32_t replay_bytes;
         uint32_t join_timeout_s;
         uint32_t sessions;
         uint32_t room_peers;
         uint32_t outage_bytes; /* all sessions together, while the broker is away */
         uint32_t outage_age_s;
         uint32_t store_queue;      /* records that wait for the database */
+        uint32_t drain_s;          /* at SIGTERM, for sessions to be taken over */
         uint32_t address_sessions; /* connections of one address; IPv6: of one /64 */
         uint32_t rooms;            /* that have members */
         uint32_t messages_per_second, messages_burst; /* of one session */
         uint32_t bytes_per_second, bytes_burst;       /* of one session */
         uint32_t auth_failures;                       /* of one address, before it has to wait */
     } limits;
+
+    struct {
+        uint32_t keep_days; /* memberships that have ended; 0: for ever */
+    } history;
 
     struct {
         uint32_t interval_s;
