@@ -20,7 +20,7 @@ static enum status reload_keys(struct parts *p, struct problem *why)
 
 static enum status reload_tls(struct parts *p, struct problem *why)
 {
-    return ws_server_reload_tls(p->server, why);
+    return ws_server_reload_tls(p->server, p->config->tls.cert, p->config->tls.key, why);
 }
 
 static bool has_keys(const struct config *c)

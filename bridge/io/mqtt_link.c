@@ -369,6 +369,24 @@ void mqtt_link_hurry(struct mqtt_link *l)
     on_retry(l->loop, &l->retry, 0);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+void mqtt_link_change(struct mqtt_link *l, const struct mqtt_link_options *o)
+{
+    bool same = same_text(l->o.username, o->username) && same_text(l->o.password, o->password);
+    l->o.username = o->username;
+    l->o.password = o->password;
+    l->o.outage_bytes = l->queue.bytes_max = o->outage_bytes;
+    l->o.outage_age_us = o->outage_age_us;
+    if (same)
+        return;
+    l->renew = true; /* libmosquitto has copies */
+    mqtt_link_hurry(l);
+}
+
 enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
                             const struct mqtt_link_options *o, const struct mqtt_link_events *e,
                             struct problem *why)

@@ -75,6 +75,9 @@ const char *mqtt_link_trouble(const struct mqtt_link *l); /* why not, as a sente
 bool mqtt_link_idle(const struct mqtt_link *l);           /* everything published has its PUBACK */
 void mqtt_link_stats(const struct mqtt_link *l, struct mqtt_link_stats *out);
 void mqtt_link_hurry(struct mqtt_link *l); /* the broker is back: try now */
+/* Takes over the login, for the next connection, and the bounds of what waits. The rest of *o is
+ * not looked at. */
+void mqtt_link_change(struct mqtt_link *l, const struct mqtt_link_options *o);
 
 /* Says DISCONNECT, so that the will stays unsent, ends what waits with STATUS_UNAVAILABLE, frees.
  */

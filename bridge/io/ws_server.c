@@ -182,15 +182,18 @@ static enum status make_vhost(struct ws_server *w, bool tls, struct problem *why
 }
 
 /* The pair for the handshakes to come; the connections that are there keep the one they have. */
-static enum status load_pair(struct ws_server *w, struct problem *why)
+static enum status load_pair(struct ws_server *w, const char *cert, const char *key,
+                             struct problem *why)
 {
     struct tls_pair *fresh;
     int64_t now = clock_wall_ms();
-    enum status s = tls_pair_load(&fresh, w->o.cert, w->o.key, now, why);
+    enum status s = tls_pair_load(&fresh, cert, key, now, why);
     if (s != STATUS_OK)
         return s;
     tls_pair_destroy(w->pair);
     w->pair = fresh;
+    w->o.cert = cert;
+    w->o.key = key;
     bool early = now < tls_pair_begins_ms(fresh);
     if (tls_pair_expired(fresh))
         log_line(LOG_WARN, "certificate-out-of-date", LOG_S("cert", w->o.cert),
@@ -201,9 +204,22 @@ static enum status load_pair(struct ws_server *w, struct problem *why)
     return STATUS_OK;
 }
 
-enum status ws_server_reload_tls(struct ws_server *w, struct problem *why)
+enum status ws_server_reload_tls(struct ws_server *w, const char *cert, const char *key,
+                                 struct problem *why)
 {
-    return w->pair ? load_pair(w, why) : STATUS_OK;
+    return w->pair ? load_pair(w, cert, key, why) : STATUS_OK;
+}
+
+void ws_server_change(struct ws_server *w, const struct ws_server_options *o)
+{
+    ws_traffic_shift(w, o->ping_interval_us - w->o.ping_interval_us,
+                     o->ping_timeout_us - w->o.ping_timeout_us);
+    w->o.ping_interval_us = o->ping_interval_us;
+    w->o.ping_timeout_us = o->ping_timeout_us;
+    w->o.queue_messages = o->queue_messages;
+    w->o.queue_bytes = o->queue_bytes;
+    w->o.origins = o->origins;
+    w->o.proxies = w->clients.proxies = o->proxies;
 }
 
 static enum status open_door(struct ws_server *w, size_t i, struct problem *why)
@@ -236,7 +252,7 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
     list_init(&w->pongs);
     ev_timer_init(&w->ping_check, on_ping_check, PING_CHECK_S, PING_CHECK_S);
     w->ping_check.data = w;
-    enum status s = has_tls(o) ? load_pair(w, why) : STATUS_OK;
+    enum status s = has_tls(o) ? load_pair(w, o->cert, o->key, why) : STATUS_OK;
     if (s == STATUS_OK)
         s = make_context(w, why);
     for (size_t i = 0; s == STATUS_OK && i < o->listen_count && i < WS_LISTENERS_MAX; i++)

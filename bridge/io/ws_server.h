@@ -79,9 +79,13 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
                             const struct ws_server_options *o, const struct ws_server_events *e,
                             struct problem *why);
 int ws_server_port(const struct ws_server *w, size_t listener); /* the real one */
-/* Reads certificate and key again for the handshakes that come from now on. STATUS_BAD_CONFIG: with
- * a sentence, and the old ones stay. STATUS_OK without TLS too. */
-enum status ws_server_reload_tls(struct ws_server *w, struct problem *why);
+/* Reads certificate and key, again or from other files, for the handshakes that come from now on.
+ * STATUS_BAD_CONFIG: with a sentence, and the old ones stay. STATUS_OK without TLS too. */
+enum status ws_server_reload_tls(struct ws_server *w, const char *cert, const char *key,
+                                 struct problem *why);
+/* Takes over what may change while it runs: proxies, origins, queue_*, ping_*. The rest of *o is
+ * not looked at. Open sockets go on under the new numbers. */
+void ws_server_change(struct ws_server *w, const struct ws_server_options *o);
 void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out);
 
 /* The functions of struct socket_ops. */

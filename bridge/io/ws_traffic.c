@@ -239,3 +239,15 @@ void ws_traffic_ping(struct ws_server *w)
         lws_callback_on_writable(s->wsi);
     }
 }
+
+static void shift(struct link *list, int64_t by_us)
+{
+    LIST_EACH(l, list)
+    LIST_ITEM(l, struct ws_socket, ping)->ping_at_us += by_us;
+}
+
+void ws_traffic_shift(struct ws_server *w, int64_t pings_us, int64_t pongs_us)
+{
+    shift(&w->pings, pings_us);
+    shift(&w->pongs, pongs_us);
+}

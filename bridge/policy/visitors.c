@@ -57,6 +57,11 @@ void visitors_destroy(struct visitors *v)
     free(v);
 }
 
+void visitors_change(struct visitors *v, const struct visitors_options *o)
+{
+    v->o = *o;
+}
+
 size_t visitors_count(const struct visitors *v)
 {
     return v->map.count;
