@@ -126,8 +126,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *w, int events)
     struct parts *p = w->data;
     (void)loop;
     (void)events;
-    if (!p->drain_deadline_us)
-        reload(p);
+    reload(p);
 }
 
 static void on_broker_change(void *arg, bool running)
@@ -411,7 +410,7 @@ static void stop(struct parts *p)
     ice_policies_destroy(p->ice_policies);
 }
 
-int app_run(const struct config *c)
+int app_run(struct config *c)
 {
     static struct parts p; /* large, and one per process */
     struct problem why = {0};

@@ -7,7 +7,7 @@ struct config;
 
 /* The data directory is open, locked and named (config/data_dir.h). Blocks. The process' exit code:
  * 0 after a clean end, 1 when something could not be started (a line in the log has said what, and
- * what to do). */
-int app_run(const struct config *c);
+ * what to do). SIGHUP changes *c. */
+int app_run(struct config *c);
 
 #endif

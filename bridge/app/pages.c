@@ -150,6 +150,7 @@ static void put_metrics(struct parts *p, struct buf *b)
     put_link(p, b);
     put_server(p, b);
     put_store(p, b);
+    reload_put_metrics(&p->reloads, b);
     put_process(p, b);
 }
 

@@ -4,6 +4,7 @@
 #define SIGBRIDGE_APP_PARTS_H
 
 #include "app/device_watch.h"
+#include "app/reload.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "core/router.h"
@@ -16,7 +17,7 @@
 #include <ev.h>
 
 struct parts {
-    const struct config *config;
+    struct config *config; /* the caller's; reload.c changes it */
     struct ev_loop *loop;
     struct store *store;
     struct embedded_broker *broker; /* NULL: an external one */
@@ -30,7 +31,8 @@ struct parts {
     int64_t started_ms;
     int64_t drain_deadline_us; /* 0: running */
     struct device_watch devices;
-    bool announced;                    /* `ready` was logged */
+    bool announced; /* `ready` was logged */
+    struct reload_count reloads;
     struct token_keys *keys;           /* NULL: nobody needs a token */
     struct ice_policies *ice_policies; /* NULL: every candidate passes */
     struct visitors *visitors;

@@ -222,40 +222,44 @@ static void read_secrets(struct loading *l)
     }
 }
 
-static void check_readable(struct loading *l, const char *name, const char *path)
+static void check_readable(const char *name, const char *path, struct complaints *wrong)
 {
     if (path && access(path, R_OK) != 0)
-        complain(l->wrong, path, "cannot be read for %s: %s", name, strerror(errno));
+        complain(wrong, path, "cannot be read for %s: %s", name, strerror(errno));
 }
 
-/* What no single option can tell. */
-static void check_together(struct loading *l)
+static void check_together(const struct config *c, struct complaints *wrong)
 {
-    const struct config *c = l->c;
     bool external = c->broker.kind != BROKER_EMBEDDED;
     bool tls = c->broker.kind == BROKER_MQTTS;
     if (!external && (c->mqtt.username || c->mqtt.password_file))
-        complain(l->wrong, NULL,
+        complain(wrong, NULL,
                  "mqtt.username and mqtt.password_file go with an external broker: remove them, or "
                  "set broker");
     if (!tls && (c->mqtt.ca || c->mqtt.cert || c->mqtt.key))
-        complain(l->wrong, NULL,
+        complain(wrong, NULL,
                  "mqtt.ca, mqtt.cert and mqtt.key go with an mqtts:// broker: remove them, or set "
                  "broker");
     if (!c->mqtt.cert != !c->mqtt.key)
-        complain(l->wrong, NULL, "mqtt.cert and mqtt.key go together: set both or none");
+        complain(wrong, NULL, "mqtt.cert and mqtt.key go together: set both or none");
     if (c->mqtt.password_file && !c->mqtt.username)
-        complain(l->wrong, NULL, "mqtt.password_file needs mqtt.username: set it");
+        complain(wrong, NULL, "mqtt.password_file needs mqtt.username: set it");
     if (c->limits.send_queue_bytes < c->limits.message_bytes)
-        complain(l->wrong, NULL,
+        complain(wrong, NULL,
                  "limits.send_queue_bytes (%u) is less than limits.message (%u): raise it",
                  c->limits.send_queue_bytes, c->limits.message_bytes);
-    check_readable(l, "mqtt.ca", c->mqtt.ca);
-    check_readable(l, "mqtt.cert", c->mqtt.cert);
-    check_readable(l, "mqtt.key", c->mqtt.key);
+    check_readable("mqtt.ca", c->mqtt.ca, wrong);
+    check_readable("mqtt.cert", c->mqtt.cert, wrong);
+    check_readable("mqtt.key", c->mqtt.key, wrong);
     if (c->web && access(c->web, R_OK | X_OK) != 0)
-        complain(l->wrong, c->web, "cannot be read for web: %s; name another directory, or none",
+        complain(wrong, c->web, "cannot be read for web: %s; name another directory, or none",
                  strerror(errno));
+}
+
+void config_check(const struct config *c, struct complaints *wrong)
+{
+    check_together(c, wrong);
+    trust_check(c, wrong);
 }
 
 static void compute_defaults(struct loading *l, const struct config_input *in)
@@ -285,6 +289,7 @@ struct config *config_load(const struct config_input *in, struct complaints *wro
         complain(wrong, NULL, "%s", l.c ? strerror(errno) : "out of memory");
         goto out;
     }
+    l.c->input = *in;
     set_defaults(&l);
     read_flags(&l, in, true);
     if (!l.c->ask.help && !l.c->ask.version) {
@@ -293,11 +298,11 @@ struct config *config_load(const struct config_input *in, struct complaints *wro
         read_flags(&l, in, false);
         compute_defaults(&l, in);
         decide_tls(l.c);
-        if (!in->aside)
+        if (in->aside) {
+            check_together(l.c, wrong);
+        } else {
             read_secrets(&l);
-        check_together(&l);
-        if (!in->aside) {
-            trust_check(l.c, wrong);
+            config_check(l.c, wrong);
             if (!trust_warn(l.c))
                 complain(wrong, NULL, "out of memory");
         }
@@ -308,6 +313,11 @@ out:
         return l.c;
     config_free(l.c);
     return NULL;
+}
+
+struct config *config_load_again(const struct config *c, struct complaints *wrong)
+{
+    return config_load(&c->input, wrong);
 }
 
 void config_free(struct config *c)

@@ -11,7 +11,8 @@
  *     ...
  *     config_free(c);
  *
- * Everything in the struct is owned by it and does not change after config_load(). Relative paths
+ * Everything in the struct but `input` is owned by it and does not change after config_load(), but
+ * by config_take() (change.h). Relative paths
  * were made absolute: those of the file from the file's directory, the others from the working
  * directory. Secrets (mqtt.password, the ICE servers' credentials and secrets) are wiped by
  * config_free() and are never part of a complaint or of what config_show_effective() prints.
@@ -78,6 +79,15 @@ struct jwt_key {
     char *alg;  /* HS256 RS256 ES256 EdDSA */
     char *kid;  /* NULL: none */
     char *file; /* absolute; whether it can be read is not known here */
+};
+
+struct config_input {
+    int argc;                /* flags only: neither the program's name nor a subcommand */
+    const char *const *argv; /* argc of them */
+    char *const *envp;       /* NAME=VALUE strings, NULL-terminated; NULL: none */
+    const char *lookup;      /* NULL, or a directory that replaces the executable's, for tests */
+    bool aside; /* for a command beside the bridge: what only a running one needs is not asked for,
+                   no secret is read */
 };
 
 struct config {
@@ -175,20 +185,17 @@ struct config {
     struct strings warnings; /* sentences: what is doubtful, and no reason not to start */
 
     struct config_origin origin[CONFIG_OPTIONS_MAX]; /* by the option's place in the table */
-};
-
-struct config_input {
-    int argc;                /* flags only: neither the program's name nor a subcommand */
-    const char *const *argv; /* argc of them */
-    char *const *envp;       /* NAME=VALUE strings, NULL-terminated; NULL: none */
-    const char *lookup;      /* NULL, or a directory that replaces the executable's, for tests */
-    bool aside; /* for a command beside the bridge: what only a running one needs is not asked for,
-                   no secret is read */
+    struct config_input input;                       /* what it was loaded with; the caller's */
 };
 
 /* The checked configuration, or NULL with at least one complaint. When ask.help or ask.version is
  * set, nothing but the flags was looked at. */
 struct config *config_load(const struct config_input *in, struct complaints *wrong);
+/* The same flags and variables, which must still be there, and the file as it is now. */
+struct config *config_load_again(const struct config *c, struct complaints *wrong);
 void config_free(struct config *c); /* NULL is fine */
+
+/* What no single option can tell: the rules about several of them. */
+void config_check(const struct config *c, struct complaints *wrong);
 
 #endif

@@ -8,7 +8,8 @@
  * Options that hold several texts (STRINGS, ENTRIES) are a flag that may be repeated, a variable
  * with spaces between, and in the file a text or an array of texts. Whoever wins replaces them all.
  *
- * To add an option: a member in struct config, a row in options.c. Nothing else.
+ * To add an option: a member in struct config, a row in options.c. Nothing else, but for one that
+ * can be reloaded: app/reload.c hands it to the part that uses it.
  *
  * Threads: constant data. */
 #ifndef SIGBRIDGE_CONFIG_OPTION_H
@@ -39,10 +40,12 @@ enum {
     OPTION_IN_FILE = 1,
     OPTION_IN_ENV = 2,
     OPTION_IN_FLAGS = 4,
-    OPTION_SECRET = 8,    /* never shown */
-    OPTION_REQUIRED = 16, /* members of list items only: must be there */
-    OPTION_OR_NONE = 32,  /* PATH: the word `none` means NULL */
-    OPTION_OTHERWISE = 64 /* members of list items only: another way to say what one before does */
+    OPTION_SECRET = 8,     /* never shown */
+    OPTION_REQUIRED = 16,  /* members of list items only: must be there */
+    OPTION_OR_NONE = 32,   /* PATH: the word `none` means NULL */
+    OPTION_OTHERWISE = 64, /* members of list items only: another way to say what one before does */
+    OPTION_RELOAD = 128,   /* a running bridge takes over a change (SIGHUP); else: by a restart */
+    OPTION_WHILE_SET = 256 /* with RELOAD: but not from unset to set, nor back */
 };
 
 enum { OPTION_NAME_MAX = 64, OPTION_STRING_MAX = 4096 };

@@ -307,7 +307,8 @@ void config_show_example(struct buf *out)
             "#\n"
             "# Flags win over SIGBRIDGE_* variables, those over this file. Relative paths begin\n"
             "# at this file's directory. `sigbridge -c FILE --check-config` tells what is in\n"
-            "# force.\n");
+            "# force. A running bridge reads this file again at SIGHUP; what then needs a\n"
+            "# restart, its log says, and `sigbridge help options`.\n");
     for (const struct option *o = options.options; o < options.options + options.count; o++) {
         if (!(o->traits & OPTION_IN_FILE))
             continue;
@@ -345,13 +346,24 @@ static void put_cell(struct buf *out, const char *text)
     }
 }
 
-static void put_row(struct buf *out, const struct option *o, const char *list)
+static void put_reload(struct buf *out, const struct option *o)
+{
+    if (o->traits & OPTION_WHILE_SET)
+        buf_str(out, "while set");
+    else if (o->traits & OPTION_RELOAD)
+        buf_str(out, "yes");
+    else if (o->traits & OPTION_IN_FILE)
+        buf_str(out, "no");
+}
+
+/* list: whose member it is, or NULL. */
+static void put_row(struct buf *out, const struct option *o, const struct option *list)
 {
     char name[OPTION_NAME_MAX];
     buf_str(out, "| `");
     if (o->traits & OPTION_IN_FILE) {
         if (list) {
-            buf_str(out, list);
+            buf_str(out, list->name);
             buf_char(out, '.');
         }
         buf_str(out, o->name);
@@ -382,6 +394,8 @@ static void put_row(struct buf *out, const struct option *o, const char *list)
     buf_str(out, " | ");
     put_range(out, o);
     buf_str(out, " | ");
+    put_reload(out, list ? list : o);
+    buf_str(out, " | ");
     put_cell(out, o->help);
     buf_str(out, " |\n");
 }
@@ -397,12 +411,17 @@ void config_show_reference(struct buf *out)
                  "or an array: `[\"a\", \"b\"]`. Whoever wins replaces all of them. A flag that "
                  "is `false` by default takes no value; its variable and its key are `true` or "
                  "`false`.\n\n"
-                 "| key in the file | flag | variable | default | range | meaning |\n"
-                 "| --- | --- | --- | --- | --- | --- |\n");
+                 "At SIGHUP a running bridge reads its file again, and the files that are named in "
+                 "it. Where the column says `yes` it takes over what has changed, without "
+                 "disturbing anybody; with `while set` only from one value to another, neither "
+                 "from none nor to none; the others need a restart, and the log says which of them "
+                 "have changed. With a mistake anywhere, all stays as it was.\n\n"
+                 "| key in the file | flag | variable | default | range | SIGHUP | meaning |\n"
+                 "| --- | --- | --- | --- | --- | --- | --- |\n");
     for (const struct option *o = options.options; o < options.options + options.count; o++) {
         put_row(out, o, NULL);
         if (o->type == OPTION_LIST)
             for (size_t i = 0; i < o->members->count; i++)
-                put_row(out, &o->members->options[i], o->name);
+                put_row(out, &o->members->options[i], o);
     }
 }

@@ -57,9 +57,10 @@ void visitors_destroy(struct visitors *v)
     free(v);
 }
 
-void visitors_change(struct visitors *v, const struct visitors_options *o)
+void visitors_change(struct visitors *v, size_t sessions_max, unsigned free_failures)
 {
-    v->o = *o;
+    v->o.sessions_max = sessions_max;
+    v->o.free_failures = free_failures;
 }
 
 size_t visitors_count(const struct visitors *v)

@@ -29,7 +29,7 @@ struct visitor;
 struct visitors *visitors_create(const struct visitors_options *o); /* NULL: no memory */
 void visitors_destroy(struct visitors *v); /* NULL is fine; every visitor has left */
 /* Other bounds from now on; who is in stays in. */
-void visitors_change(struct visitors *v, const struct visitors_options *o);
+void visitors_change(struct visitors *v, size_t sessions_max, unsigned free_failures);
 size_t visitors_count(const struct visitors *v);
 
 /* One more connection. NULL: too many of this address, the table is full of addresses with
