@@ -141,6 +141,7 @@ void config_preview(const struct config *running, const struct config *fresh, st
         out->origin[i] = fresh->origin[i];
     }
     out->mqtt.password = fresh->mqtt.password;
+    out->warnings = fresh->warnings;
 }
 
 static void swap(void *a, void *b, size_t size)
@@ -161,4 +162,5 @@ void config_take(struct config *running, struct config *fresh)
         swap(&running->origin[i], &fresh->origin[i], sizeof running->origin[i]);
     }
     swap(&running->mqtt.password, &fresh->mqtt.password, sizeof running->mqtt.password);
+    swap(&running->warnings, &fresh->warnings, sizeof running->warnings);
 }
