@@ -158,9 +158,14 @@ export class Calls {
     for (const [key, { from }] of this.#early) if (gone.has(from)) this.#early.delete(key);
   }
 
-  /** We are back in the room after a lost connection. */
+  /** We are back in the room, as somebody new: whatever was under way may be lost. */
   rejoined() {
     for (const link of [...this.#links.values()]) link._reachable();
+  }
+
+  /** Our session goes on where it had stopped. */
+  resumed() {
+    for (const link of [...this.#links.values()]) link._resumed();
   }
 
   /** A candidate that overtook its offer. @param {string} key @param {Message} message */

@@ -9,7 +9,9 @@ import { Outbox } from "./outbox.js";
 import { Pinger } from "./pinger.js";
 import { checkIncoming, checkName, checkOutgoing } from "./protocol.js";
 import { applyPresence, isEmpty, replaceRoster } from "./roster.js";
+import { Session } from "./session.js";
 import { ReconnectingSocket } from "./socket.js";
+import { steadyTimers, systemTimers } from "./time.js";
 import { TokenKeeper } from "./token.js";
 
 /**
@@ -19,6 +21,7 @@ import { TokenKeeper } from "./token.js";
  * @typedef {import("./index.js").ConnectChange} ConnectChange
  * @typedef {import("./index.js").Joined} Joined
  * @typedef {import("./index.js").Peer} Peer
+ * @typedef {import("./index.js").PresenceDetail} PresenceDetail
  * @typedef {import("./index.js").Ack} Ack
  * @typedef {import("./index.js").Meta} Meta
  * @typedef {import("./index.js").Outgoing} Outgoing
@@ -33,6 +36,11 @@ import { TokenKeeper } from "./token.js";
  */
 
 const TOKEN_RETRIES = 3;
+const LEAVING = 1000; // the close code that ends the membership
+/** While the membership waits for us, no pause between two tries is longer. */
+const HURRY_MS = 5000;
+/** Close codes by which the bridge ends the membership as well. */
+const endings = new Set([1008, 1013, 4401, 4409]);
 
 /** Types that come without being asked for, and only to members. */
 const unasked = new Set([
@@ -49,17 +57,10 @@ const defaults = {
   takenRetries: 8,
 };
 
-const defaultTimers = {
-  /** @param {() => void} callback @param {number} ms @returns {unknown} */
-  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
-  /** @param {any} handle */
-  clearTimeout: (handle) => globalThis.clearTimeout(handle),
-  now: () => Date.now(),
-};
-
 export class Signaling extends Messages {
   #options;
   #timers;
+  #wallClock;
   #socket;
   #outbox;
   #pinger;
@@ -71,25 +72,32 @@ export class Signaling extends Messages {
   /** @type {Map<string, Peer>} */ #peers = new Map();
   /** @type {RTCIceServer[]} */ #iceServers = [];
   /** @type {import("./index.js").Limits} */ #limits = {};
-  /** The place that a resume would start from: kept up to date, though no bridge resumes yet. */
-  /** @type {{session: string, secret: string, seq: number} | null} */ #session = null;
+  /** @type {Session | null} */ #session = null; // kept over a loss, for as long as it may be resumed
+  #resuming = false; // the present socket is to take it up again
+  /** @type {Message | null} */ #resumed = null; // the bridge agreed; what was missed is coming in
   /** @type {Joined | null} */ #joined = null;
   /** @type {Arrival | null} */ #arrival = null; // what connect() promised
   /** @type {string | undefined} */ #token; // for the join that comes next
   /** @type {unknown} */ #joinTimer = null;
+  #turn = 0; // rises with each loss and each end: what belongs to an older one is stale
+  #unanswered = false; // a join was: the name may be taken by ourselves
   /** @type {SignalingError | null} */ #refusal = null; // why the bridge ends this, until the socket is gone
   /** @type {string | undefined} */ #lostBy; // the word for the last loss
   #takenTries = 0;
   #tokenTries = 0;
 
-  /** @param {string | URL} url @param {SignalingOptions} options */
+  /** @param {string | URL | (string | URL)[]} url @param {SignalingOptions} options */
   constructor(url, options) {
     super();
     this.#options = { ...defaults, ...options };
-    this.#timers = options.timers ?? defaultTimers;
+    const timers = options.timers ?? systemTimers;
+    this.#timers = steadyTimers(timers);
+    this.#wallClock = () => timers.now();
     this.#room = checkName(options.room, "room");
     this.#peer = options.peer === undefined ? undefined : checkName(options.peer, "peer");
     this.#meta = options.meta;
+    const urls = [url].flat().map(String);
+    if (urls.length === 0) throw new SignalingError("invalid-message", "an address is needed: the list is empty");
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
     if (!WebSocket) throw new SignalingError("invalid-message", "there is no WebSocket here: pass one in the options");
     this.#outbox = new Outbox({
@@ -98,15 +106,16 @@ export class Signaling extends Messages {
       queueTimeout: this.#options.queueTimeout,
     });
     this.#socket = new ReconnectingSocket(
-      String(url),
+      urls,
       { WebSocket, timers: this.#timers, backoff: options.backoff ?? {}, connectTimeout: this.#options.connectTimeout },
       {
-        prepare: () => this.#fetchToken(),
+        prepare: () => this.#prepare(),
         opening: () => this.#setState("connecting"),
-        opened: () => this.#sendJoin(),
+        opened: () => (this.#resuming ? this.#sendResume() : this.#sendJoin()),
         received: (text) => this.#receive(text),
         lost: (loss) => this.#lost(loss),
-        waiting: (plan) => this.#setState("waiting", { ...plan, closeCode: plan.code, error: this.#lostBy }),
+        longestWait: () => (this.#mayResume() ? HURRY_MS : Infinity),
+        waiting: (plan) => this.#tellWaiting(plan),
         ended: (error, loss) => this.#stop(error, loss),
       },
     );
@@ -172,8 +181,10 @@ export class Signaling extends Messages {
         this.#arrival = null;
         return Promise.reject(thrown);
       }
-      if (this.#socket.isOpen) void this.#joinAgain();
-      else this.#socket.start();
+      if (this.#socket.isOpen) {
+        this.#setState("connecting");
+        void this.#joinHere();
+      } else this.#socket.start();
     }
     return promise;
   }
@@ -251,32 +262,34 @@ export class Signaling extends Messages {
 
   // --- joining -----------------------------------------------------------------------------------
 
-  async #fetchToken() {
+  /** Before each socket: a token, unless the session is still to be had. */
+  async #prepare() {
+    this.#resuming = this.#mayResume();
+    if (this.#resuming) return;
+    this.#forgetSession();
     this.#token = await this.#tokens.ask();
   }
 
-  /** On the socket that leave() left open. */
-  async #joinAgain() {
-    this.#setState("connecting");
-    const arrival = this.#arrival;
+  /** On an open socket: the one that leave() left, or on which a resume was refused. */
+  async #joinHere() {
+    this.#limitJoining("the bridge did not answer the join");
+    const turn = this.#turn;
+    let token;
     try {
-      await this.#fetchToken();
+      token = await this.#tokens.ask();
     } catch (thrown) {
-      if (arrival === this.#arrival) this.#socket.drop(textOf(thrown));
+      if (turn === this.#turn) this.#socket.drop(textOf(thrown));
       return;
     }
-    if (arrival !== this.#arrival || this.#state !== "connecting") return;
-    if (this.#socket.isOpen) this.#sendJoin();
-    else this.#socket.start();
+    if (turn !== this.#turn) return;
+    this.#token = token;
+    this.#sendJoin();
   }
 
   #sendJoin() {
     this.#setState("joining");
     this.#refusal = null;
-    this.#joinTimer = this.#timers.setTimeout(
-      () => this.#socket.drop("the bridge did not answer the join"),
-      this.#options.joinTimeout,
-    );
+    this.#limitJoining("the bridge did not answer the join");
     /** @type {Message} */
     let join;
     try {
@@ -291,19 +304,32 @@ export class Signaling extends Messages {
 
   /** @param {Message} message */
   #takeJoined(message) {
-    this.#clearJoinTimer();
     const rejoined = this.#joined !== null;
-    const { room, peer, session, secret, peers, iceServers = [], resumeWindow = 0, limits = {}, tokenExpiresIn } = message;
+    this.#session = new Session(message);
+    const missed = this.#enter(message, { rejoined, resumed: false });
+    emit(this, "joined", this.#joined);
+    if (rejoined) this.#tellMissed(missed);
+    else this._calls.presence(missed);
+    if (rejoined) this._calls.rejoined();
+  }
+
+  /** We are in. @param {Message} message @param {{rejoined: boolean, resumed: boolean}} how @returns {PresenceDetail} */
+  #enter({ room, peer, peers, iceServers, limits = this.#limits, tokenExpiresIn }, how) {
+    const session = /** @type {Session} */ (this.#session);
+    this.#clearJoinTimer();
     this.#takenTries = 0;
     this.#tokenTries = 0;
+    this.#unanswered = false;
     this.#room = room;
     this.#peer = peer;
-    this.#session = { session, secret, seq: 0 };
-    this.#iceServers = iceServers;
     this.#limits = limits;
+    if (iceServers) this.#iceServers = iceServers;
     const missed = replaceRoster(this.#peers, peers, peer);
     const roster = [...this.#peers.values()];
-    this.#joined = { room, peer, session, peers: roster, iceServers, resumeWindow, limits, tokenExpiresIn, rejoined };
+    this.#joined = {
+      room, peer, session: session.name, peers: roster, iceServers: this.#iceServers, resumeWindow: session.windowSeconds,
+      limits, tokenExpiresIn, ...how,
+    };
     this.#socket.good();
     this.#pinger.start();
     this.#setState("joined");
@@ -315,10 +341,14 @@ export class Signaling extends Messages {
     const arrival = this.#arrival;
     this.#arrival = null;
     arrival?.resolve(this.#joined);
-    emit(this, "joined", this.#joined);
-    if (rejoined && !isEmpty(missed)) emit(this, "presence", missed);
+    return missed;
+  }
+
+  /** @param {PresenceDetail} missed */
+  #tellMissed(missed) {
+    if (isEmpty(missed)) return;
+    emit(this, "presence", missed);
     this._calls.presence(missed);
-    if (rejoined) this._calls.rejoined();
   }
 
   /** What `joined` and the `ack` of a `refresh` bring. @param {Pick<Ack, "iceServers" | "tokenExpiresIn">} means */
@@ -344,19 +374,93 @@ export class Signaling extends Messages {
     this.#socket.drop(error.message);
   }
 
+  /** @param {string} reason why we give up when it takes too long */
+  #limitJoining(reason) {
+    this.#clearJoinTimer();
+    // A join that may yet succeed would hold our name.
+    const code = this.#resuming ? undefined : LEAVING;
+    this.#joinTimer = this.#timers.setTimeout(() => this.#socket.drop(reason, code), this.#options.joinTimeout);
+  }
+
+  // --- resuming ----------------------------------------------------------------------------------
+
+  #mayResume() {
+    return this.#session !== null && this.#session.mayResume(this.#timers.now());
+  }
+
+  #sendResume() {
+    const session = /** @type {Session} */ (this.#session);
+    this.#setState("joining");
+    this.#limitJoining("the bridge did not answer the resume");
+    this.#write(session.question());
+  }
+
+  /** The messages that we missed come next, up to the one that `peers` includes. @param {Message} message */
+  #takeResumed(message) {
+    const session = /** @type {Session} */ (this.#session);
+    session.renew(message);
+    if (message.seq < session.seq)
+      return this.#outOfStep(`the bridge has sent ${message.seq} messages, but we have ${session.seq}`);
+    this.#resumed = message;
+    this.#catchUp();
+  }
+
+  #catchUp() {
+    if (!this.#resumed || !this.#session) return;
+    if (this.#session.seq < this.#resumed.seq)
+      return this.#limitJoining("the messages that were missed did not come");
+    const message = this.#resumed;
+    this.#resumed = null;
+    const missed = this.#enter(message, { rejoined: false, resumed: true });
+    emit(this, "resumed", this.#joined);
+    this.#tellMissed(missed);
+    this._calls.resumed();
+  }
+
+  /** The bridge does not keep our membership, so we join anew on the same socket. */
+  #notResumed() {
+    this.#resuming = false;
+    this.#forgetSession();
+    void this.#joinHere();
+  }
+
+  /** @param {string} sentence */
+  #outOfStep(sentence) {
+    this.#forgetSession();
+    this.#socket.drop(sentence, LEAVING);
+    emit(this, "error", new SignalingError("gap", `${sentence}: joining again`));
+  }
+
+  #forgetSession() {
+    this.#session = null;
+    this.#outbox.forget();
+  }
+
   // --- losing ------------------------------------------------------------------------------------
 
   /** @param {Loss} loss @returns {SignalingError | null} */
   #lost(loss) {
+    this.#turn += 1;
     this.#clearJoinTimer();
     this.#pinger.stop();
     this.#tokens.stop();
     this.#outbox.interrupt();
     if (this.#state === "idle") return new SignalingError("closed", loss.reason);
+    const isMember = this.#state === "joined";
+    if (this.#state === "joining" && !this.#resuming && !this.#refusal) this.#unanswered = true;
+    this.#resuming = false;
+    this.#resumed = null;
+    this.#session?.lost(this.#timers.now());
+    if (!this.#mayResume() || (isMember && endings.has(loss.code ?? 0))) this.#forgetSession();
     const error = this.#causeOf(loss);
     this.#refusal = null;
     this.#lostBy = error?.error;
     return error && this.#isFinal(error) ? error : null;
+  }
+
+  /** @param {Loss & {retryIn: number, attempt: number}} plan */
+  #tellWaiting({ code, ...plan }) {
+    this.#setState("waiting", { ...plan, closeCode: code, error: this.#lostBy, resumable: this.#mayResume() });
   }
 
   /** @param {Loss} loss @returns {SignalingError | null} null: we cannot tell, or it does not matter */
@@ -373,7 +477,8 @@ export class Signaling extends Messages {
     if (error === "peer-taken") {
       // Our own lost connection may still hold the name, until the bridge notices.
       this.#takenTries += 1;
-      return this.#joined === null || this.#takenTries > this.#options.takenRetries;
+      const mayBeOurs = this.#joined !== null || this.#unanswered;
+      return !mayBeOurs || this.#takenTries > this.#options.takenRetries;
     }
     if (error === "unauthorized") {
       this.#tokenTries += 1;
@@ -392,12 +497,16 @@ export class Signaling extends Messages {
 
   /** @param {"idle" | "closed"} state @param {SignalingError} error @param {Loss | null} loss */
   #end(state, error, loss) {
+    this.#turn += 1;
     this.#clearJoinTimer();
     this.#pinger.stop();
     this.#tokens.stop();
     this.#token = undefined;
     this.#joined = null;
     this.#session = null;
+    this.#resuming = false;
+    this.#resumed = null;
+    this.#unanswered = false;
     this.#peers.clear();
     const arrival = this.#arrival;
     this.#arrival = null;
@@ -415,28 +524,37 @@ export class Signaling extends Messages {
     try {
       const parsed = JSON.parse(text);
       this.#tellWire("in", parsed);
+      if (!this.#isNext(parsed?.seq, parsed?.type)) return;
       message = checkIncoming(parsed);
     } catch (thrown) {
       const sentence = `the bridge sent what this client cannot read: ${textOf(thrown)}`;
       emit(this, "error", new SignalingError("invalid-message", sentence, { cause: thrown }));
-      return;
     }
-    if (!message || !this.#isNew(message)) return;
-    if (unasked.has(message.type)) this.#takeUnasked(message);
-    else this.#takeReply(message);
+    if (message && unasked.has(message.type)) this.#takeUnasked(message);
+    else if (message) this.#takeReply(message);
+    if (message?.type !== "resumed") this.#catchUp();
   }
 
-  /** @param {Message} message */
-  #isNew({ seq }) {
-    if (seq === undefined || !this.#session) return true;
-    if (seq <= this.#session.seq) return false;
-    this.#session.seq = seq;
-    return true;
+  /** Also of what we cannot read, the number counts. @param {unknown} seq @param {unknown} type */
+  #isNext(seq, type) {
+    if (type === "resumed" || !Number.isSafeInteger(seq) || !this.#session) return true;
+    if (!this.#isHere()) return false; // it crossed our `leave`
+    const place = this.#session.take(Number(seq));
+    if (place === "gap")
+      this.#outOfStep(`message ${seq} of the bridge came where ${this.#session.seq + 1} was due`);
+    return place === "next";
+  }
+
+  /** A member of the room, in the bridge's eyes. */
+  #isHere() {
+    return this.#state === "joined" || this.#resumed !== null;
   }
 
   /** @param {Message} message */
   #takeReply(message) {
-    if (message.type === "joined" && this.#state === "joining") this.#takeJoined(message);
+    const isAwaited = this.#state === "joining" && !this.#resumed;
+    if (message.type === "joined" && isAwaited && !this.#resuming) this.#takeJoined(message);
+    else if (message.type === "resumed" && isAwaited && this.#resuming) this.#takeResumed(message);
     else if (message.type === "ack") this.#outbox.acknowledge(/** @type {any} */ (message));
     else if (message.type === "pong") this.#pinger.answered(message.time);
     else if (message.type === "error") this.#takeError(message);
@@ -445,7 +563,7 @@ export class Signaling extends Messages {
 
   /** What a member of the room hears. @param {Message} message */
   #takeUnasked(message) {
-    if (this.#state !== "joined") return; // it crossed our `leave`
+    if (!this.#isHere()) return; // it crossed our `leave`
     if (message.type === "presence") return this.#takePresence(message);
     const { type } = message;
     if (type !== "message") message.call ??= "";
@@ -456,6 +574,7 @@ export class Signaling extends Messages {
   /** @param {Message} message */
   #takeClosing({ reason, retryAfter = 0 }) {
     this.#socket.retryAfter(retryAfter);
+    this.#socket.elsewhere();
     emit(this, "closing", { reason, retryAfter });
   }
 
@@ -463,7 +582,9 @@ export class Signaling extends Messages {
   #takeError({ error, message: sentence = error, code, id, to, retryAfter, rule }) {
     const problem = new SignalingError(error, sentence, { code, id, to, retryAfter, rule });
     if (id !== undefined && this.#outbox.refuse(id, problem)) return;
-    if (this.#state === "joining") this.#refuseJoin(problem);
+    const isPassing = problem.code === 429 || problem.code >= 500;
+    if (this.#state === "joining" && this.#resuming && !this.#resumed && !isPassing) this.#notResumed();
+    else if (this.#state === "joining" && !this.#resumed) this.#refuseJoin(problem);
     // The token has expired: the bridge closes the socket next, and that is when we tell.
     else if (error === "unauthorized") this.#refusal = problem;
     else emit(this, "error", problem);
@@ -481,7 +602,7 @@ export class Signaling extends Messages {
 
   /** @param {"in" | "out"} direction @param {any} message */
   #tellWire(direction, message) {
-    emit(this, "wire", { direction, message: withoutSecrets(message), at: this.#timers.now() });
+    emit(this, "wire", { direction, message: withoutSecrets(message), at: this.#wallClock() });
   }
 
   /** @param {Message} message */
@@ -491,11 +612,11 @@ export class Signaling extends Messages {
   }
 
   /** @param {SignalingState} state @param {Partial<StateDetail> & {code?: number}} [more] */
-  #setState(state, { retryIn, attempt, reason, closeCode, error } = {}) {
+  #setState(state, { retryIn, attempt, reason, closeCode, error, resumable } = {}) {
     const previous = this.#state;
     if (previous === state && state !== "waiting") return;
     this.#state = state;
-    emit(this, "state", { state, previous, retryIn, attempt, reason, closeCode, error });
+    emit(this, "state", { state, previous, retryIn, attempt, reason, closeCode, error, resumable });
   }
 
   /** @param {ConnectChange} change */

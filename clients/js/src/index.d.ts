@@ -43,7 +43,7 @@ export interface Limits {
   [name: string]: number | undefined;
 }
 
-/** Answer to `join`. `secret` is kept by the client and not shown here. */
+/** Answer to `join` and `resume`. `secret` is kept by the client and not shown here. */
 export interface Joined {
   room: string;
   /** Our own name, given or picked by the bridge. */
@@ -58,8 +58,13 @@ export interface Joined {
   limits: Limits;
   /** Seconds until the token expires; absent where no token is in use. */
   tokenExpiresIn?: number;
-  /** True when this is not the first time: the connection was lost and is back. */
+  /**
+   * True when the connection was lost and the membership with it: we joined again, and what others
+   * sent meanwhile is gone. `presence` follows with the difference between the rosters.
+   */
   rejoined: boolean;
+  /** True when the connection was lost and the membership was not: nothing is missing. */
+  resumed: boolean;
 }
 
 interface Forwarded {
@@ -112,16 +117,18 @@ export type WireError =
  * Words of this library; their `code` is 0.
  * - `offline`: never sent; no connection came within `queueTimeout`.
  * - `queue-full`: never sent; too much was waiting.
- * - `interrupted`: sent, then the connection broke before the bridge answered: it may have arrived.
+ * - `interrupted`: sent, then the connection broke before the bridge answered, and the session could
+ *   not be resumed: it may have arrived.
  * - `timeout`: sent, no answer within the time limit: it may have arrived.
  * - `closed`: the client or link was closed.
  * - `replaced`: a newer session of the same name took over; the client does not reconnect.
+ * - `gap`: messages of the bridge are missing from the count; the client joins again.
  * - `gave-up`: `backoff.attempts` new tries in a row failed.
  * - `negotiation`: the RTCPeerConnection refused a description or candidate (`cause` holds its error).
  * - `ice-failed`: the media path broke and restarting it did not help.
  */
 export type LocalError =
-  | "offline" | "queue-full" | "interrupted" | "timeout" | "closed" | "replaced" | "gave-up"
+  | "offline" | "queue-full" | "interrupted" | "timeout" | "closed" | "replaced" | "gap" | "gave-up"
   | "negotiation" | "ice-failed";
 
 export class SignalingError extends Error {
@@ -153,7 +160,7 @@ export class SignalingError extends Error {
 /**
  * - `idle`: not connected and not trying (before `connect()`, after `leave()`, after a final error)
  * - `connecting`: a socket is being opened
- * - `joining`: the socket is open, the bridge has not let us in yet
+ * - `joining`: the socket is open, the bridge has not let us in yet, or what we missed is coming in
  * - `joined`: everything works
  * - `waiting`: the connection is lost; the next try starts by itself
  * - `closed`: `close()` was called; for good
@@ -175,12 +182,14 @@ export interface Timers {
   clearTimeout(handle: any): void;
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets: durations are measured by it. Default `now`. */
+  steady?(): number;
 }
 
 export interface BackoffOptions {
   /** First delay in ms. Default 500. */
   base?: number;
-  /** Longest delay in ms. Default 30000. */
+  /** Longest delay in ms. Default 30000; never more than 5000 while the session may be resumed. */
   max?: number;
   /** Growth per attempt. Default 2. */
   factor?: number;
@@ -207,11 +216,11 @@ export interface ConnectChange {
 
 export interface SignalingOptions {
   room: string;
-  /** Without it the bridge picks a name. The same name is asked for after a reconnect. */
+  /** Without it the bridge picks a name. The same name is asked for whenever we join again. */
   peer?: string;
   meta?: Meta;
   /**
-   * What lets us in. A function is asked for each connection, and again shortly before the token
+   * What lets us in. A function is asked for each `join`, and again shortly before the token
    * expires: 30 s, or a tenth of its life if that is less, and up to half of that earlier by chance.
    * A string is used until it expires; then the client goes `idle` with the error `unauthorized`.
    * Travels in `join` and `refresh`, never in the URL.
@@ -226,7 +235,7 @@ export interface SignalingOptions {
   joinTimeout?: number;
   /** From sending to the bridge's answer. Default 35000: the bridge itself gives up after 30 s. */
   ackTimeout?: number;
-  /** How long a message may wait for a connection. Default 30000. */
+  /** How long a message may wait for a connection, also when it was sent once. Default 30000. */
   queueTimeout?: number;
   /** How many messages may wait. Default 1024. */
   queueLimit?: number;
@@ -257,6 +266,8 @@ export interface StateDetail {
   error?: WireError | LocalError | (string & {});
   /** WebSocket close code, where there was one. */
   closeCode?: number;
+  /** With `waiting`: whether the membership may still be resumed, so that the others miss nobody. */
+  resumable?: boolean;
 }
 
 export interface PresenceDetail {
@@ -279,6 +290,11 @@ export interface SignalingEventMap {
   state: CustomEvent<StateDetail>;
   /** The bridge let us in, for the first time or again (`detail.rejoined`). */
   joined: CustomEvent<Joined>;
+  /**
+   * The connection was lost and is back, and nothing is missing: what others sent meanwhile has come
+   * as events before this one. Comes in place of `joined`.
+   */
+  resumed: CustomEvent<Joined>;
   /** `peers` changed. Comes after the change. */
   presence: CustomEvent<PresenceDetail>;
   invite: CustomEvent<InviteMessage>;
@@ -329,8 +345,11 @@ interface TypedEventTarget<M> extends EventTarget {
 
 export interface Signaling extends TypedEventTarget<SignalingEventMap> {}
 export class Signaling {
-  /** Does nothing yet: `connect()` starts. Throws SignalingError for impossible options. */
-  constructor(url: string | URL, options: SignalingOptions);
+  /**
+   * Does nothing yet: `connect()` starts. Throws SignalingError for impossible options. Of several
+   * addresses the first is tried first, and the next one after each failure and when a bridge goes.
+   */
+  constructor(url: string | URL | (string | URL)[], options: SignalingOptions);
 
   readonly state: SignalingState;
   /** Our own name; undefined until known. */
@@ -354,14 +373,18 @@ export class Signaling {
   connect(change?: ConnectChange): Promise<Joined>;
   /** While `waiting`: try now (the network is back, the page is visible again). */
   reconnect(): void;
-  /** Ends the membership and goes `idle`; the socket stays open for another `connect()`. */
+  /**
+   * Ends the membership and goes `idle`; the socket stays open for another `connect()`. While the
+   * connection is lost nobody can be told: the others see us leave when `resumeWindow` is over.
+   */
   leave(): Promise<void>;
   /** Leaves, closes the socket, rejects what waits. For good. Peer connections live on. */
   close(): void;
 
   /**
    * Sends one message; resolves when the broker has taken it. Order is kept. While the connection
-   * is away, the message waits. What the bridge refuses as `rate-limited` is sent again when it asks
+   * is away, the message waits. What was sent and not answered when it broke is sent again when the
+   * session is resumed, and arrives once. What the bridge refuses as `rate-limited` is sent again when it asks
    * for that, up to eight times. Rejects with SignalingError.
    */
   send(message: Outgoing, options?: SendOptions): Promise<Ack>;

@@ -1,8 +1,13 @@
 // What waits to be sent and what waits for its answer. Both are bounded in number and in time.
 //
 // A message is first in `#waiting`; while the way is open it is written and moves to `#sent` until
-// the bridge answers its id. Order is kept. At most IN_FLIGHT are unanswered at a time: the bridge
-// remembers that many ids of a session.
+// the bridge answers its id. Order is kept.
+//
+// When the way is lost, what was written goes back to its place in `#waiting`, and is written again
+// under the same id when the session was resumed: the bridge knows the ids of its last messages and
+// acknowledges what it has already taken. It remembers as many as IN_FLIGHT, so that no message is
+// written while one that is so many messages older is still unanswered. A new session knows no ids:
+// then only such messages are written again that may be said twice.
 //
 // A message that was `rate-limited` goes back to its place in `#waiting`. All wait as long as the
 // bridge asks for, then go out with gaps, and one at a time may be unanswered; with each answer the
@@ -21,12 +26,15 @@ import { SignalingError } from "./errors.js";
  *   number: number,
  *   refusals: number,
  *   pace: number,
+ *   written: number,
+ *   firstWritten: number,
  *   ackTimeout: number,
  *   resolve: (ack: Ack) => void,
  *   reject: (error: SignalingError) => void,
  *   timer: unknown,
  * }} Item
  * @typedef {{write(message: Message): void, congested(): boolean}} Way
+ * written: 0, or how many had been written when it was, itself counted. firstWritten: when, ms.
  */
 
 const IN_FLIGHT = 64;
@@ -36,6 +44,8 @@ const SLOW_DOWN_MS = 1000; // where the bridge names no delay
 const GAP_MS = { least: 10, most: 1000, shrink: 0.95 };
 /** Of one call, these must not change places. */
 const ordered = new Set(["invite", "offer", "answer", "bye"]);
+/** What these say is true or done after once as after twice. */
+const repeatable = new Set(["update", "refresh", "bye"]);
 
 export class Outbox {
   /** @type {Item[]} */ #waiting = [];
@@ -47,6 +57,7 @@ export class Outbox {
   #resumeAt = 0; // nothing goes out before
   #pace = 0; // how often we have slowed down: refusals of one flight count once
   #lastId = 0;
+  #written = 0;
   #timers;
   #limit;
   #queueTimeout;
@@ -76,6 +87,8 @@ export class Outbox {
         number: message.type === "refresh" ? 0 : this.#lastId, // a token does not wait behind a burst
         refusals: 0,
         pace: 0,
+        written: 0,
+        firstWritten: 0,
         ackTimeout,
         resolve,
         reject,
@@ -86,24 +99,41 @@ export class Outbox {
     });
   }
 
-  /** The way is open: what waits goes out. @param {Way} way */
+  /** The way is open, to the same session as before or after forget(): what waits goes out. @param {Way} way */
   open(way) {
     this.#way = way;
     this.#flush();
   }
 
-  /** The way is lost. What waits goes on waiting; what was sent may or may not have arrived. */
+  /** The way is lost, but the session may be resumed: what was sent goes back in line. */
   interrupt() {
     this.#shut();
-    this.#rejectSent("interrupted", "the connection broke before the bridge answered: it may have arrived");
+    const items = [...this.#sent.values()];
+    this.#sent.clear();
+    for (const item of items) {
+      this.#finish(item);
+      // A connection that comes and goes must not keep a message for ever.
+      const age = this.#timers.now() - item.firstWritten;
+      const isOld = age > item.ackTimeout + this.#queueTimeout;
+      if (isOld || item.message.type === "leave") item.reject(this.#interrupted(item));
+      else this.#queue(item);
+    }
+  }
+
+  /** The session is over: of what was sent, the next one cannot tell what arrived. */
+  forget() {
+    const lost = this.#waiting.filter(({ written, message }) => written > 0 && !repeatable.has(message.type));
+    this.#waiting = this.#waiting.filter((item) => !lost.includes(item));
+    for (const item of this.#waiting) item.written = 0;
+    for (const item of lost) this.#finish(item).reject(this.#interrupted(item));
   }
 
   /** Nothing will ever go out any more. @param {SignalingError} why */
   abandon(why) {
     this.#shut();
-    for (const item of this.#waiting.splice(0))
-      this.#finish(item).reject(this.#error(why.error, why.message, item.message));
-    this.#rejectSent(why.error, why.message);
+    const items = [...this.#sent.values(), ...this.#waiting.splice(0)];
+    this.#sent.clear();
+    for (const item of items) this.#finish(item).reject(this.#error(why.error, why.message, item.message));
   }
 
   /** @param {Ack} ack */
@@ -132,6 +162,7 @@ export class Outbox {
     if (error.error !== "rate-limited" || error.rule === "token-attempts") return false;
     const wait = error.retryAfter ?? SLOW_DOWN_MS;
     item.refusals += 1;
+    item.written = 0; // the bridge has not taken it
     this.#slowDown(item, Math.min(wait, this.#queueTimeout));
     if (item.refusals > SLOW_DOWN_TRIES || wait > this.#queueTimeout) return false;
     this.#queue(item, error);
@@ -155,7 +186,7 @@ export class Outbox {
   /** @param {Item} taken */
   #dropOvertaken({ message: { type, to, call }, number }) {
     if (!ordered.has(type)) return;
-    for (const item of this.#waiting.filter((waits) => waits.number < number)) {
+    for (const item of this.#waiting.filter((waits) => waits.number < number && waits.written === 0)) {
       const { message } = item;
       if (!ordered.has(message.type) || message.to !== to || message.call !== call) continue;
       this.#waiting.splice(this.#waiting.indexOf(item), 1);
@@ -165,7 +196,7 @@ export class Outbox {
   }
 
   #flush() {
-    while (this.#way && this.#waiting.length > 0 && this.#sent.size < Math.floor(this.#window)) {
+    while (this.#way && this.#waiting.length > 0 && this.#hasRoom()) {
       const wait = this.#resumeAt - this.#timers.now();
       if (wait > 0) return this.#pollIn(wait);
       if (this.#way.congested()) return this.#pollIn(CONGESTION_POLL_MS);
@@ -173,10 +204,22 @@ export class Outbox {
       this.#finish(item);
       item.timer = this.#timers.setTimeout(() => this.#noAnswer(item), item.ackTimeout);
       item.pace = this.#pace;
+      if (item.written === 0) {
+        item.written = ++this.#written;
+        item.firstWritten = this.#timers.now();
+      }
       this.#sent.set(item.message.id, item);
       if (this.#gap > 0) this.#resumeAt = this.#timers.now() + this.#gap;
       this.#way.write(item.message);
     }
+  }
+
+  /** In number, and in the bridge's memory of ids. */
+  #hasRoom() {
+    if (this.#sent.size >= Math.floor(this.#window)) return false;
+    const known = [...this.#sent.values(), ...this.#waiting].filter(({ written }) => written > 0);
+    const oldest = known.reduce((least, { written }) => Math.min(least, written), Infinity);
+    return this.#waiting[0].written > 0 || this.#written < oldest + IN_FLIGHT;
   }
 
   /** @param {number} ms */
@@ -208,7 +251,7 @@ export class Outbox {
     this.#waiting.splice(this.#waiting.indexOf(item), 1);
     const seconds = this.#queueTimeout / 1000;
     const late = () => this.#error("offline", `not sent: it waited ${seconds} s for the connection`, item.message);
-    item.reject(refusal ?? late());
+    item.reject(refusal ?? (item.written > 0 ? this.#interrupted(item) : late()));
   }
 
   /** @param {Item} item */
@@ -219,18 +262,17 @@ export class Outbox {
     this.#flush();
   }
 
-  /** @param {string} word @param {string} sentence */
-  #rejectSent(word, sentence) {
-    const items = [...this.#sent.values()];
-    this.#sent.clear();
-    for (const item of items) this.#finish(item).reject(this.#error(word, sentence, item.message));
+  /** @param {Item} item */
+  #interrupted({ message }) {
+    return this.#error("interrupted", "the connection broke before the bridge answered: it may have arrived", message);
   }
 
-  /** @param {string} id */
+  /** What waits for its answer, or for being written again. @param {string} id */
   #take(id) {
-    const item = this.#sent.get(id);
-    this.#sent.delete(id);
-    return item && this.#finish(item);
+    const item = this.#sent.get(id) ?? this.#waiting.find(({ message, written }) => written > 0 && message.id === id);
+    if (!item) return undefined;
+    if (!this.#sent.delete(id)) this.#waiting.splice(this.#waiting.indexOf(item), 1);
+    return this.#finish(item);
   }
 
   /** Ends the time limit of its present stage. @param {Item} item */

@@ -153,6 +153,13 @@ export class PeerLink extends EventTarget {
     for (const candidate of this.#lost.splice(0)) this.#sendCandidate(candidate);
   }
 
+  /** Signaling goes on and has lost nothing: only what was given up meanwhile is left to say. */
+  _resumed() {
+    if (this.#closed) return;
+    if (this.#isOffering() && this.#offer === null) this.#sendDescription();
+    for (const candidate of this.#lost.splice(0)) this.#sendCandidate(candidate);
+  }
+
   /** @param {"local" | "remote"} by @param {string} [reason] */
   _end(by, reason) {
     if (this.#closed) return;

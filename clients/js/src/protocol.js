@@ -184,7 +184,10 @@ const incoming = new Map([
   ],
   [
     "resumed",
-    fields({ room: name, peer: name, secret, peers: arrayOf(peerObject) }, { iceServers: array, tokenExpiresIn: whole }),
+    fields(
+      { room: name, peer: name, session: secret, secret, peers: arrayOf(peerObject), seq: whole },
+      { iceServers: array, resumeWindow: whole, limits: object, tokenExpiresIn: whole },
+    ),
   ],
   [
     "presence",

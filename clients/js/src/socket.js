@@ -16,13 +16,16 @@ import { backoffDefaults, backoffDelay } from "./backoff.js";
  *   opened(): void,
  *   received(text: string): void,
  *   lost(loss: Loss): SignalingError | null,
+ *   longestWait(): number,
  *   waiting(plan: Loss & {retryIn: number, attempt: number}): void,
  *   ended(error: SignalingError, loss: Loss): void,
  * }} Owner
- * prepare: before each socket; may fail. lost: null to try again, an error to stop.
+ * prepare: before each socket; may fail. lost: null to try again, an error to stop. longestWait: ms.
  */
 
 const SUBPROTOCOL = "sigbridge.v1";
+/** Given up by us, and coming back: 1000 and 1001 would end the membership. */
+const GIVEN_UP = 4000;
 const HIGH_WATER_BYTES = 1 << 20;
 
 export class ReconnectingSocket {
@@ -31,7 +34,9 @@ export class ReconnectingSocket {
   #run = 0; // rises with each try and each stop: what belongs to an older one is stale
   #failures = 0;
   #notBefore = 0;
-  #url;
+  #worked = false; // the present socket did what it is for
+  #urls;
+  #at = 0; // which of them is in use
   #WebSocket;
   #timers;
   #backoff;
@@ -39,12 +44,12 @@ export class ReconnectingSocket {
   #owner;
 
   /**
-   * @param {string} url
+   * @param {string[]} urls one or more
    * @param {{WebSocket: SocketConstructor, timers: Timers, backoff: BackoffOptions, connectTimeout: number}} options
    * @param {Owner} owner
    */
-  constructor(url, { WebSocket, timers, backoff, connectTimeout }, owner) {
-    this.#url = url;
+  constructor(urls, { WebSocket, timers, backoff, connectTimeout }, owner) {
+    this.#urls = urls;
     this.#WebSocket = WebSocket;
     this.#timers = timers;
     this.#backoff = { ...backoffDefaults, ...backoff };
@@ -73,6 +78,7 @@ export class ReconnectingSocket {
 
   /** The connection does what it is for; once it has lasted, the delays start over. */
   good() {
+    this.#worked = true;
     this.#setTimer(() => {
       this.#failures = 0;
     }, this.#backoff.minUptime ?? backoffDefaults.minUptime);
@@ -83,9 +89,17 @@ export class ReconnectingSocket {
     this.#notBefore = this.#timers.now() + ms;
   }
 
-  /** Gives this socket up and plans the next one. A dead network would delay its close event. @param {string} reason */
-  drop(reason) {
-    this.#lost({ reason });
+  /** The other side is about to go: the next try is for the next address. */
+  elsewhere() {
+    this.#worked = false;
+  }
+
+  /**
+   * Gives this socket up and plans the next one. A dead network would delay its close event.
+   * @param {string} reason @param {number} [code]
+   */
+  drop(reason, code = GIVEN_UP) {
+    this.#lost({ reason }, code);
   }
 
   /** Closes for good, or until start(). @param {number} [code] @param {string} [reason] */
@@ -98,6 +112,7 @@ export class ReconnectingSocket {
 
   /** @param {number} run */
   async #open(run) {
+    this.#worked = false;
     this.#owner.opening();
     if (run !== this.#run) return;
     this.#limitOpening();
@@ -110,7 +125,7 @@ export class ReconnectingSocket {
     if (run !== this.#run) return;
     let socket;
     try {
-      socket = new this.#WebSocket(this.#url, SUBPROTOCOL);
+      socket = new this.#WebSocket(this.#urls[this.#at], SUBPROTOCOL);
     } catch (thrown) {
       this.#lost({ reason: textOf(thrown) });
       return;
@@ -146,10 +161,12 @@ export class ReconnectingSocket {
     socket.addEventListener("error", () => {});
   }
 
-  /** @param {Loss} loss */
-  #lost(loss) {
+  /** @param {Loss} loss @param {number} [code] */
+  #lost(loss, code = GIVEN_UP) {
     const socket = this.#forget();
-    if (socket) closeQuietly(socket, 1000, "");
+    if (socket) closeQuietly(socket, code, "");
+    // Where we were let in, we try first.
+    if (!this.#worked) this.#at = (this.#at + 1) % this.#urls.length;
     const final = this.#owner.lost(loss);
     if (final) return this.#owner.ended(final, loss);
     if (this.#failures >= (this.#backoff.attempts ?? Infinity))
@@ -163,7 +180,8 @@ export class ReconnectingSocket {
   /** @param {Loss} loss */
   #plan(loss) {
     const asked = this.#notBefore - this.#timers.now();
-    const retryIn = asked > 0 ? asked : backoffDelay(this.#failures, this.#backoff);
+    const max = Math.min(this.#backoff.max ?? Infinity, this.#owner.longestWait());
+    const retryIn = asked > 0 ? asked : backoffDelay(this.#failures, { ...this.#backoff, max });
     this.#failures += 1;
     this.#setTimer(() => this.start(), retryIn);
     this.#owner.waiting({ ...loss, retryIn, attempt: this.#failures });
