@@ -30,8 +30,10 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /* One direction of a connection. */
 class Half {
     constructor(wire, direction, from, to) {
-        Object.assign(this, { wire, direction, from, to, held: 0, last: Promise.resolve() });
+        Object.assign(this, { wire, direction, from, to, held: 0, last: Promise.resolve(), wake: () => {} });
         from.on("error", () => {}); /* "close" follows */
+        for (const event of ["readable", "end", "close"])
+            from.on(event, () => this.wake());
         this.run();
     }
 
@@ -45,7 +47,7 @@ class Half {
                 return chunk;
             if (from.readableEnded || from.destroyed)
                 return null;
-            await Promise.race(["readable", "end", "close"].map((event) => new Promise((resolve) => from.once(event, resolve))));
+            await new Promise((resolve) => (this.wake = resolve));
         }
     }
 

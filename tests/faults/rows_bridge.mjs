@@ -1,0 +1,157 @@
+/* Rows: what happens to bridges. */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const gone = { told: ["peer-not-found", "interrupted", "unexpected-answer"], rejoin: "victims" };
+
+/* The sessions of a bridge that is about to vanish find the next one. */
+function lead(site, slot, to) {
+    for (const session of site.on(slot))
+        site.lead(session, to);
+}
+
+export default [
+    {
+        key: "bridge-kill", title: "bridge killed, another one there",
+        async break(site, context) {
+            const [one, two] = site.bridges;
+            context.sessions = site.on(two);
+            for (const session of context.sessions)
+                context.victims.add(session.name);
+            lead(site, two, one);
+            await site.killBridge(two);
+        },
+        lasts: 1500,
+        /* Each of its peers is cleared once, by one bridge, within 5 s of the will. */
+        after(site, { sessions, broken }) {
+            for (const { name } of sessions) {
+                const cleared = site.changes.filter((c) => c.name === name && c.gone && c.at >= broken);
+                if (cleared.length !== 1)
+                    throw new Error(`${name} was cleared ${cleared.length} times: ${cleared.map((c) => `${c.reason} after ${c.at - broken} ms`)}`);
+                if (cleared[0].at - broken > 5000)
+                    throw new Error(`${name} was cleared ${cleared[0].at - broken} ms after the kill`);
+            }
+        },
+        expects: gone, within: 15_000,
+        recovery: { name: "bridge kill", of: "back", from: "break" },
+        short: ["handshake", "storm"],
+    },
+    {
+        key: "bridge-kill-three", title: "bridge killed, two others there: one of them clears",
+        site: { bridges: 3, sessions: 12 },
+        async break(site, context) {
+            const [one, two, three] = site.bridges;
+            context.sessions = site.on(two);
+            for (const session of context.sessions)
+                context.victims.add(session.name);
+            context.sessions.forEach((session, i) => site.lead(session, i % 2 ? one : three));
+            await site.killBridge(two);
+        },
+        after(site, { sessions, broken }) {
+            for (const { name } of sessions) {
+                const cleared = site.changes.filter((c) => c.name === name && c.gone && c.at >= broken);
+                if (cleared.length !== 1)
+                    throw new Error(`${name} was cleared ${cleared.length} times: ${cleared.map((c) => `${c.reason} after ${c.at - broken} ms`)}`);
+            }
+        },
+        expects: gone, within: 15_000,
+        recovery: { name: "bridge kill", of: "back", from: "break" },
+    },
+    {
+        key: "bridge-kill-restart", title: "bridge killed and started again at once",
+        async break(site, { victims }) {
+            const [, two] = site.bridges;
+            for (const session of site.on(two))
+                victims.add(session.name);
+            await site.killBridge(two);
+        },
+        lasts: 100,
+        mend: (site) => site.startBridge(site.bridges[1]),
+        expects: gone, within: 15_000,
+        recovery: { name: "bridge restart", of: "back", from: "mend" },
+        least: { during: 5 },
+        short: ["idle"],
+    },
+    {
+        key: "bridge-alone-restart", title: "the only bridge killed and started again",
+        site: { bridges: 1 },
+        async break(site, { victims }) {
+            for (const session of site.sessions)
+                victims.add(session.name);
+            await site.killBridge(site.bridges[0]);
+        },
+        lasts: 300,
+        mend: (site) => site.startBridge(site.bridges[0]),
+        expects: gone, within: 15_000,
+        recovery: { name: "bridge restart", of: "back", from: "mend" },
+        least: { during: 5 },
+    },
+    {
+        key: "bridge-drain", title: "bridge drained, its sessions go to another one",
+        async break(site, context) {
+            const [one, two] = site.bridges;
+            lead(site, two, one);
+            context.ending = site.stopBridge(two);
+        },
+        mend: (site, { ending }) => ending,
+        recovery: { name: "resume elsewhere", of: "own", from: "break" },
+        flows: 30_000,
+        short: ["idle", "storm"],
+    },
+    {
+        key: "rolling-restart", title: "three bridges restarted one after the other behind a balancer",
+        site: { bridges: 3, sessions: 12 },
+        async break(site, context) {
+            /* The balancer: each line leads to a bridge that listens. */
+            context.roll = (async () => {
+                for (const slot of site.bridges) {
+                    const others = site.bridges.filter((b) => b !== slot && b.up);
+                    site.on(slot).forEach((session, i) => site.lead(session, others[i % others.length]));
+                    await site.stopBridge(slot);
+                    await site.startBridge(slot);
+                    await site.ready(slot);
+                    /* As a balancer that finds a new place empty. */
+                    await sleep(300);
+                }
+            })();
+            context.roll.catch(() => {});
+        },
+        mend: (site, { roll }) => roll,
+        recovery: { name: "resume elsewhere", of: "own", from: "break" },
+        short: ["handshake"],
+    },
+    {
+        key: "bridge-frozen", title: "bridge frozen for a while, its sessions come back to it",
+        break: (site) => site.bridges[1].program.kill("SIGSTOP"),
+        lasts: 4000,
+        mend: (site) => site.bridges[1].program.kill("SIGCONT"),
+        recovery: { name: "bridge thawed", of: "back", from: "mend" },
+        flows: 40_000,
+    },
+    {
+        key: "bridge-frozen-elsewhere", title: "bridge frozen, its sessions go to another one, it thaws",
+        async break(site, { victims }) {
+            const [one, two] = site.bridges;
+            for (const session of site.on(two))
+                victims.add(session.name);
+            lead(site, two, one);
+            two.program.kill("SIGSTOP");
+        },
+        /* Longer than 1.5 times its keepalive: its will fires meanwhile. */
+        lasts: 10_000,
+        mend: (site) => site.bridges[1].program.kill("SIGCONT"),
+        expects: { ...gone, told: [...gone.told, "unavailable"] },
+        recovery: { name: "bridge frozen", of: "back", from: "break" },
+        flows: 40_000, within: 20_000,
+    },
+    {
+        key: "sighup", title: "SIGHUP in the middle, ten times",
+        async break(site) {
+            for (let i = 0; i < 10; i++) {
+                for (const { program } of site.bridges)
+                    program.kill("SIGHUP");
+                await sleep(50);
+            }
+        },
+        lasts: 300,
+        short: ["handshake"],
+    },
+];
