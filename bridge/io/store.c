@@ -2,11 +2,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/store_damaged.h"
 #include "io/store_schema.h"
 #include "io/store_writer.h"
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -66,6 +68,7 @@ static void destroy(struct store *s)
     pthread_cond_destroy(&s->done);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->mutex);
+    free(s->path);
     free(s->bridge);
     free(s);
 }
@@ -83,7 +86,6 @@ static void begin_run(struct store *s)
     s->begun = rc == SQLITE_OK;
     if (!s->begun)
         store_writer_failed(s, rc);
-    store_history_rollback(h);
 }
 
 static enum status start_thread(struct store *s, struct problem *why)
@@ -101,32 +103,77 @@ static enum status start_thread(struct store *s, struct problem *why)
     return STATUS_OK;
 }
 
-static enum status open_history(struct store *s, const char *path, struct problem *why)
+static enum status try_file(struct store *s, struct problem *why)
 {
+    struct store_history *h = &s->history;
     sqlite3 *db = NULL;
-    enum status status = store_schema_open(path, &db, why);
+    enum status status = store_schema_open(s->path, &db, why);
     if (status != STATUS_OK)
         return status;
-    int rc = store_history_init(&s->history, db, s->bridge);
-    if (rc == SQLITE_OK)
-        rc = store_history_leftovers(&s->history, keep_leftover, s);
-    if (rc != SQLITE_OK) {
-        status = store_schema_problem(db, rc, path, why);
-        store_history_release(&s->history);
-        sqlite3_close(db);
-        s->history.db = NULL;
-        return status;
-    }
     sqlite3_busy_handler(db, store_writer_on_busy, s);
-    begin_run(s);
+    int rc = store_history_init(h, db, s->bridge);
+    if (rc == SQLITE_OK)
+        return STATUS_OK;
+    status = store_schema_problem(db, rc, s->path, why);
+    store_history_close(h, true);
+    return status;
+}
+
+static enum status move_aside(struct store *s, struct problem *why)
+{
+    enum status status = store_damaged_move(s->path, s->damage, clock_wall_ms(), why);
+    if (status != STATUS_OK)
+        return status;
+    s->damage[0] = '\0';
+    pthread_mutex_lock(&s->mutex);
+    s->stats.damaged++;
+    pthread_mutex_unlock(&s->mutex);
     return STATUS_OK;
+}
+
+enum status store_open_history(struct store *s, struct problem *why)
+{
+    enum status status = STATUS_OK;
+    if (!*s->damage) {
+        status = try_file(s, why);
+        if (status == STATUS_OK || !why->rule || strcmp(why->rule, "store-damaged") != 0)
+            return status;
+        snprintf(s->damage, sizeof s->damage, "%s", why->text);
+    }
+    status = move_aside(s, why);
+    return status == STATUS_OK ? try_file(s, why) : status;
+}
+
+/* Damage can hide where the check at open did not come by. Then a second file is begun, and it has
+ * no leftovers. */
+static enum status open_first(struct store *s, struct problem *why)
+{
+    struct store_history *h = &s->history;
+    enum status status = STATUS_OK;
+    for (int tries = 0; tries < 2 && !h->db && status == STATUS_OK; tries++) {
+        status = store_open_history(s, why);
+        int rc = status == STATUS_OK ? store_history_leftovers(h, keep_leftover, s) : SQLITE_OK;
+        if (rc == SQLITE_OK)
+            continue;
+        if (store_history_shows_damage(rc))
+            snprintf(s->damage, sizeof s->damage, "%s", sqlite3_errmsg(h->db));
+        else
+            status = store_schema_problem(h->db, rc, s->path, why);
+        store_history_close(h, true);
+        free_leftovers(s);
+    }
+    if (status == STATUS_OK)
+        begin_run(s);
+    return status;
 }
 
 enum status store_open(struct store **out, const struct store_options *options, struct problem *why)
 {
     size_t events = options->queue_events ? options->queue_events : STORE_QUEUE_EVENTS;
     size_t bytes = options->queue_bytes ? options->queue_bytes : STORE_QUEUE_BYTES;
+    struct problem unheard;
     struct store *s = calloc(1, sizeof *s);
+    why = why ? why : &unheard;
     if (!s)
         return problem_set(why, STATUS_NO_MEMORY, 0, "store-access", "out of memory");
     init_sync(s);
@@ -135,20 +182,21 @@ enum status store_open(struct store **out, const struct store_options *options, 
     s->opened_ms = options->now_ms;
     s->stats.queue_max = events;
     atomic_init(&s->give_up_us, INT64_MAX);
+    store_retention_init(&s->retention, options->keep_ms, options->prune_pause_us);
+    s->path = strdup(options->path);
     s->bridge = strdup(options->bridge);
-    enum status status = s->bridge ? store_queue_init(&s->queue, events, bytes) : STATUS_NO_MEMORY;
+    enum status status =
+        s->path && s->bridge ? store_queue_init(&s->queue, events, bytes) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         problem_set(why, status, 0, "store-access", "out of memory");
         goto out;
     }
-    status = open_history(s, options->path, why);
+    status = open_first(s, why);
     if (status != STATUS_OK)
         goto out;
     status = start_thread(s, why);
-    if (status != STATUS_OK) {
-        store_history_release(&s->history);
-        sqlite3_close(s->history.db);
-    }
+    if (status != STATUS_OK)
+        store_history_close(&s->history, false);
 out:
     if (status == STATUS_OK)
         *out = s;

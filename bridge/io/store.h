@@ -13,6 +13,16 @@
  * remembers the last state of each peer whose event was dropped, and records it as soon as there is
  * room. The log says "store-failing", "store-dropping" and "store-recovered" once per change.
  *
+ * A file that turns out to be damaged, at open or later, is moved aside (store_damaged.h), said at
+ * ERROR ("store-damaged") and counted; a new one begins without a restart, and so it does when
+ * somebody takes the file away ("store-taken-away"). Who is present is recorded anew. What is lost
+ * for this bridge is the history (joined times of devices that do not say `since` become the time
+ * of their last change) and, at open, the leftovers: presences that an earlier run held and the
+ * broker may still retain. A bridge that watches all rooms finds those by itself, as nobody of its
+ * own is behind them when they are replayed; one that watches only the rooms of its sessions finds
+ * them when somebody joins there, and until then they stand at most as long as their message
+ * expiry.
+ *
  * Threads: every function belongs to the thread that opened the store. Texts are copied. */
 #ifndef SIGBRIDGE_IO_STORE_H
 #define SIGBRIDGE_IO_STORE_H
@@ -40,8 +50,11 @@ enum store_what {
                       leftovers of earlier runs count as cleared. */
 };
 
-/* One change. A membership is the same one as long as bridge, sid and since_ms stay; a JOINED or
- * UPDATED that differs in them ends the old membership with the reason "replaced". */
+/* One change. A session may move to another bridge: its membership is the same one as long as
+ * since_ms and the part of sid behind the first "-" stay (all of it, where there is none), and the
+ * row takes the new bridge and sid. One that was recorded as ended, and is seen again so, goes on
+ * in its row. A device's, without a sid, is the same as long as bridge and since_ms stay. A JOINED
+ * or UPDATED of another membership ends the one before with the reason "replaced". */
 struct store_event {
     enum store_what what;
     struct text room;
@@ -62,6 +75,9 @@ struct store_options {
     size_t queue_events; /* 0: STORE_QUEUE_EVENTS */
     size_t queue_bytes;  /* 0: STORE_QUEUE_BYTES; at least 64 KiB is used */
     int64_t now_ms;      /* since the Unix epoch */
+    int64_t keep_ms;     /* how long memberships stay that have ended; 0: for ever. At most a day of
+                            history goes at the start and in each hour: store_retention.h */
+    int64_t prune_pause_us; /* 0: that hour; tests do not wait for it */
 };
 
 struct store_stats {
@@ -74,6 +90,8 @@ struct store_stats {
     uint64_t dropped_too_long;   /* likewise, for a text over the limits above */
     uint64_t dropped_disk; /* taken, but refused by SQLite for good, or lost at store_close() */
     uint64_t failures;     /* transactions that failed and were, or will be, tried again */
+    uint64_t damaged;      /* files moved aside */
+    uint64_t pruned;       /* memberships deleted because they had ended keep_ms ago */
     uint64_t commits;
     int64_t last_commit_us; /* how long the last transaction took */
     bool failing;           /* the last transaction failed */
@@ -84,9 +102,10 @@ struct store;
 
 /* Opens or creates the database, ends memberships that an earlier run of this bridge id held
  * (reason "bridge-restart") and starts the writer. STATUS_IO or STATUS_BAD_CONFIG with a sentence:
- * not a database, damaged, of a newer version, not writable. A full disk or a lock that
- * leave the file readable open the store in its failing state. May take as long as SQLite takes; up
- * to 2 s when another process holds the lock. */
+ * not writable, another program's database, of a newer version, or damaged and not to be moved
+ * aside. A full disk or a lock that leave the file readable open the store in its failing state.
+ * May take as long as SQLite takes; up to 2 s when another process holds the lock. An older version
+ * is migrated first, which may take a second per million rows. */
 enum status store_open(struct store **out, const struct store_options *options,
                        struct problem *why);
 

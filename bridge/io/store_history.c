@@ -1,5 +1,7 @@
 #include "io/store_history.h"
 
+#include "io/store_schema.h"
+
 #include <string.h>
 
 /* A device's clock may be anything. What lies ahead, or so far back that the clock was never set,
@@ -14,9 +16,16 @@ static const char *const sql[HISTORY_COUNT] = {
     [HISTORY_INSERT] = "INSERT INTO membership (room, peer, kind, bridge, transport, sid, meta,"
                        " since_ms, joined_ms, updated_ms, seen_run)"
                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    /* Of the same session, which ended as far as we knew. Its joined_ms is its since_ms, or earlier
+     * by as much as clocks differ: so the index on (peer, joined_ms) leads there, however long the
+     * history is. */
+    [HISTORY_FIND_ENDED] = "SELECT id, bridge, sid, since_ms FROM membership"
+                           " WHERE room = ?1 AND peer = ?2 AND left_ms IS NOT NULL"
+                           " AND joined_ms BETWEEN ?3 - 60000 AND ?3 ORDER BY id DESC LIMIT 1",
     [HISTORY_UPDATE] = "UPDATE membership SET kind = ?2, transport = ?3, meta = ?4,"
-                       " since_ms = coalesce(nullif(?5, 0), since_ms), updated_ms = ?6, seen_run = "
-                       "?7 WHERE id = ?1",
+                       " since_ms = coalesce(nullif(?5, 0), since_ms), updated_ms = ?6,"
+                       " seen_run = ?7, bridge = ?8, sid = ?9,"
+                       " left_ms = NULL, reason = NULL, uncleared = 0 WHERE id = ?1",
     [HISTORY_END] = "UPDATE membership SET left_ms = max(?2, joined_ms), reason = ?3 WHERE id = ?1",
     [HISTORY_SWEEP] = "UPDATE membership SET left_ms = max(?1, joined_ms), reason = 'missed'"
                       " WHERE left_ms IS NULL AND seen_run < ?2",
@@ -27,6 +36,15 @@ static const char *const sql[HISTORY_COUNT] = {
                         " reason = 'bridge-restart', uncleared = 1"
                         " WHERE left_ms IS NULL AND bridge = ?1",
     [HISTORY_RUN_ENDED] = "UPDATE run SET ended_ms = ?1 WHERE id = ?2",
+    [HISTORY_OLDEST] = "SELECT min(at) FROM (SELECT * FROM (SELECT left_ms AS at FROM membership"
+                       " WHERE left_ms IS NOT NULL AND NOT uncleared ORDER BY left_ms LIMIT 1)"
+                       " UNION ALL SELECT min(started_ms) FROM run WHERE id < ?1)",
+    [HISTORY_PRUNE] = "DELETE FROM membership WHERE id IN (SELECT id FROM membership"
+                      " WHERE left_ms IS NOT NULL AND NOT uncleared AND left_ms < ?1"
+                      " ORDER BY left_ms LIMIT ?2)",
+    [HISTORY_PRUNE_RUNS] = "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE id < ?3"
+                           " AND max(started_ms, coalesce(swept_ms, 0), coalesce(ended_ms, 0)) < ?1"
+                           " ORDER BY id LIMIT ?2)",
 };
 
 int store_history_init(struct store_history *h, sqlite3 *db, const char *bridge)
@@ -35,20 +53,23 @@ int store_history_init(struct store_history *h, sqlite3 *db, const char *bridge)
     for (size_t i = 0; i < HISTORY_COUNT; i++) {
         int rc =
             sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &h->statements[i], NULL);
-        if (rc != SQLITE_OK) {
-            store_history_release(h);
+        if (rc != SQLITE_OK)
             return rc;
-        }
     }
     return SQLITE_OK;
 }
 
-void store_history_release(struct store_history *h)
+void store_history_close(struct store_history *h, bool abandon)
 {
     for (size_t i = 0; i < HISTORY_COUNT; i++) {
         sqlite3_finalize(h->statements[i]);
         h->statements[i] = NULL;
     }
+    if (abandon)
+        store_schema_abandon(h->db);
+    else
+        sqlite3_close(h->db);
+    h->db = NULL;
 }
 
 /* Binds by position; texts stay the caller's until the statement is reset. */
@@ -108,31 +129,63 @@ int store_history_end_run(struct store_history *h, int64_t now_ms)
     return run(q);
 }
 
-static bool column_is(sqlite3_stmt *q, int column, struct text t)
+static struct text column_text(sqlite3_stmt *q, int column)
 {
-    size_t len = text_len(&t);
-    const void *bytes = sqlite3_column_blob(q, column); /* NULL when empty */
-    return (size_t)sqlite3_column_bytes(q, column) == len &&
-           (len == 0 || memcmp(bytes, t.p, len) == 0);
+    const char *bytes = sqlite3_column_blob(q, column); /* NULL when empty */
+    return text_of(bytes ? bytes : "", (size_t)sqlite3_column_bytes(q, column));
 }
 
-/* *id = 0: no membership is open. */
-static int find_open(struct store_history *h, const struct store_event *e, int64_t *id, bool *same)
+/* What of a session's name stays when it moves to another bridge: the part behind the first dash.
+ */
+static struct text lasting_part(struct text sid)
 {
-    sqlite3_stmt *q = h->statements[HISTORY_FIND];
+    const char *dash = text_len(&sid) ? memchr(sid.p, '-', text_len(&sid)) : NULL;
+    if (dash)
+        sid.p = dash + 1;
+    return sid;
+}
+
+/* Is the event about the membership in the statement's row? A device has no session: for it the
+ * bridge counts, which is none. */
+static bool is_same(sqlite3_stmt *q, const struct store_event *e)
+{
+    struct text bridge = column_text(q, 1), sid = column_text(q, 2);
+    int64_t since_ms = sqlite3_column_int64(q, 3);
+    bool holder = text_len(&sid) && text_len(&e->sid)
+                      ? text_same(lasting_part(sid), lasting_part(e->sid))
+                      : text_same(sid, e->sid) && text_same(bridge, e->bridge);
+    return holder && (since_ms == e->since_ms || since_ms == 0 || e->since_ms == 0);
+}
+
+/* The first row's id, or 0, with room and peer bound. */
+static int find(sqlite3_stmt *q, const struct store_event *e, int64_t *id, bool *same)
+{
     *id = 0;
     *same = false;
     bind_text(q, 1, e->room);
     bind_text(q, 2, e->peer);
     int rc = sqlite3_step(q);
     if (rc == SQLITE_ROW) {
-        int64_t since_ms = sqlite3_column_int64(q, 3);
         *id = sqlite3_column_int64(q, 0);
-        *same = column_is(q, 1, e->bridge) && column_is(q, 2, e->sid) &&
-                (since_ms == e->since_ms || since_ms == 0 || e->since_ms == 0);
+        *same = is_same(q, e);
     }
     int reset = sqlite3_reset(q);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : (reset != SQLITE_OK ? reset : rc);
+}
+
+/* A session whose end was wrongly concluded: this bridge was killed when the session had just moved
+ * on, or the broker had lost its presence. Its one row is opened again. */
+static int find_wrongly_ended(struct store_history *h, const struct store_event *e, int64_t *id,
+                              bool *same)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_FIND_ENDED];
+    if (!text_len(&e->sid) || e->since_ms <= 0)
+        return SQLITE_OK;
+    sqlite3_bind_int64(q, 3, e->since_ms);
+    int rc = find(q, e, id, same);
+    if (!*same)
+        *id = 0;
+    return rc;
 }
 
 static int end_membership(struct store_history *h, int64_t id, int64_t at_ms, struct text reason)
@@ -173,6 +226,8 @@ static int update(struct store_history *h, int64_t id, const struct store_event 
     sqlite3_bind_int64(q, 5, e->since_ms);
     sqlite3_bind_int64(q, 6, e->at_ms);
     sqlite3_bind_int64(q, 7, h->run);
+    bind_text(q, 8, e->bridge);
+    bind_text(q, 9, e->sid);
     return run(q);
 }
 
@@ -201,16 +256,56 @@ int store_history_apply(struct store_history *h, const struct store_event *e)
     bool same;
     if (e->what == STORE_SWEEP)
         return sweep(h, e->at_ms);
-    int rc = find_open(h, e, &id, &same);
+    int rc = find(h->statements[HISTORY_FIND], e, &id, &same);
     if (rc != SQLITE_OK)
         return rc;
     if (e->what == STORE_LEFT)
         return id ? end_membership(h, id, e->at_ms, e->reason) : SQLITE_OK;
+    if (!id)
+        rc = find_wrongly_ended(h, e, &id, &same);
+    if (rc != SQLITE_OK)
+        return rc;
     if (id && same)
         return update(h, id, e);
     if (id)
         rc = end_membership(h, id, e->at_ms, text_of_str("replaced"));
     return rc == SQLITE_OK ? insert(h, e) : rc;
+}
+
+int store_history_oldest(struct store_history *h, int64_t *oldest_ms)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_OLDEST];
+    sqlite3_bind_int64(q, 1, h->run);
+    int rc = sqlite3_step(q);
+    *oldest_ms = INT64_MAX;
+    if (rc == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL)
+        *oldest_ms = sqlite3_column_int64(q, 0);
+    int reset = sqlite3_reset(q);
+    return rc == SQLITE_ROW ? SQLITE_OK : reset;
+}
+
+int store_history_prune(struct store_history *h, int64_t before_ms, int limit, int *deleted)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_PRUNE];
+    sqlite3_bind_int64(q, 1, before_ms);
+    sqlite3_bind_int(q, 2, limit);
+    int rc = run(q);
+    *deleted = rc == SQLITE_OK ? sqlite3_changes(h->db) : 0;
+    return rc;
+}
+
+int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit)
+{
+    sqlite3_stmt *q = h->statements[HISTORY_PRUNE_RUNS];
+    sqlite3_bind_int64(q, 1, before_ms);
+    sqlite3_bind_int(q, 2, limit);
+    sqlite3_bind_int64(q, 3, h->run);
+    return run(q);
+}
+
+bool store_history_shows_damage(int rc)
+{
+    return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
 }
 
 bool store_history_refuses(int rc)

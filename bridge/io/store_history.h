@@ -13,6 +13,7 @@ enum history_statement {
     HISTORY_BEGIN,
     HISTORY_COMMIT,
     HISTORY_FIND,
+    HISTORY_FIND_ENDED,
     HISTORY_INSERT,
     HISTORY_UPDATE,
     HISTORY_END,
@@ -22,6 +23,9 @@ enum history_statement {
     HISTORY_RUN,
     HISTORY_RESTART,
     HISTORY_RUN_ENDED,
+    HISTORY_OLDEST,
+    HISTORY_PRUNE,
+    HISTORY_PRUNE_RUNS,
     HISTORY_COUNT
 };
 
@@ -32,8 +36,11 @@ struct store_history {
     int64_t run;        /* 0 until the run is in the table */
 };
 
+/* Takes over the connection, also when it fails. */
 int store_history_init(struct store_history *h, sqlite3 *db, const char *bridge);
-void store_history_release(struct store_history *h); /* finalizes; the connection stays open */
+/* Closes the connection too; h->db is NULL then. abandon: leaves the files as they are, damaged
+ * ones for one; else what is in the WAL file moves into the database. */
+void store_history_close(struct store_history *h, bool abandon);
 
 int store_history_begin(struct store_history *h); /* takes the write lock */
 int store_history_commit(struct store_history *h);
@@ -44,6 +51,18 @@ int store_history_begin_run(struct store_history *h, int64_t now_ms);
 int store_history_end_run(struct store_history *h, int64_t now_ms);
 
 int store_history_apply(struct store_history *h, const struct store_event *e);
+
+/* When the oldest membership that has ended did so, or the oldest earlier run began, whichever is
+ * first; INT64_MAX: there is none. */
+int store_history_oldest(struct store_history *h, int64_t *oldest_ms);
+/* Deletes the oldest `limit` of the memberships that ended before before_ms, but none whose
+ * presence may still have to be cleared in the broker. */
+int store_history_prune(struct store_history *h, int64_t before_ms, int limit, int *deleted);
+/* Likewise, of the earlier runs. */
+int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit);
+
+/* A result that says that the file is no sound database. */
+bool store_history_shows_damage(int rc);
 
 /* A result that blames the event and not the disk: trying again would not help. */
 bool store_history_refuses(int rc);

@@ -4,12 +4,23 @@
 #include <string.h>
 
 enum { KEY_MAX = 2 * STORE_NAME_MAX + 1 };
+enum { STATE_TEXTS = STORE_EVENT_TEXTS - 2 }; /* room and peer are the key */
+
+/* An event without its room and peer; the texts stand one after the other. */
+struct state {
+    int64_t since_ms;
+    int64_t at_ms;
+    uint16_t len[STATE_TEXTS];
+    uint8_t what;
+    char bytes[];
+};
 
 struct roster_peer {
     struct link in_unsettled;
-    struct store_event *missing; /* the state that the queue had no room for, or NULL */
-    bool recorded;               /* the history, or the queue, holds an open membership */
-    size_t key_len;
+    struct state *state; /* the last one; NULL only where memory ran out */
+    bool recorded;       /* the history, or the queue, holds an open membership */
+    uint16_t room_len;
+    uint16_t key_len;
     char key[];
 };
 
@@ -35,7 +46,7 @@ void store_roster_release(struct store_roster *r)
 {
     size_t at = 0;
     for (struct roster_peer *p; (p = map_next(&r->peers, &at)) != NULL;) {
-        free(p->missing);
+        free(p->state);
         free(p);
     }
     map_release(&r->peers);
@@ -56,7 +67,8 @@ static struct roster_peer *add(struct store_roster *r, const struct store_event 
     if (!p)
         return NULL;
     list_init(&p->in_unsettled);
-    p->key_len = len;
+    p->room_len = (uint16_t)text_len(&e->room);
+    p->key_len = (uint16_t)len;
     memcpy(p->key, key, len);
     if (map_put(&r->peers, p->key, len, p) != STATUS_OK) {
         free(p);
@@ -65,12 +77,18 @@ static struct roster_peer *add(struct store_roster *r, const struct store_event 
     return p;
 }
 
+static void unsettle(struct store_roster *r, struct roster_peer *p)
+{
+    if (!list_empty(&p->in_unsettled))
+        return;
+    list_add(&r->unsettled, &p->in_unsettled);
+    r->unsettled_count++;
+}
+
 static void settled(struct store_roster *r, struct roster_peer *p)
 {
-    if (!p->missing)
+    if (list_empty(&p->in_unsettled))
         return;
-    free(p->missing);
-    p->missing = NULL;
     list_remove(&p->in_unsettled);
     r->unsettled_count--;
 }
@@ -79,45 +97,53 @@ static void forget(struct store_roster *r, struct roster_peer *p)
 {
     settled(r, p);
     map_remove(&r->peers, p->key, p->key_len);
+    free(p->state);
     free(p);
 }
 
-/* One block: the event and, behind it, its texts. */
-static struct store_event *copy_event(const struct store_event *e)
+/* False without memory: the older state stands. */
+static bool keep(struct roster_peer *p, const struct store_event *e)
 {
     struct store_event from = *e;
     struct text *texts[STORE_EVENT_TEXTS];
     store_event_texts(&from, texts);
     size_t size = 0;
-    for (size_t i = 0; i < STORE_EVENT_TEXTS; i++)
-        size += text_len(texts[i]);
-    struct store_event *copy = malloc(sizeof *copy + size);
-    if (!copy)
-        return NULL;
-    char *at = (char *)(copy + 1);
-    for (size_t i = 0; i < STORE_EVENT_TEXTS; i++) {
-        size_t len = text_len(texts[i]);
-        if (len)
-            memcpy(at, texts[i]->p, len);
-        *texts[i] = text_of(at, len);
-        at += len;
+    for (size_t i = 0; i < STATE_TEXTS; i++)
+        size += text_len(texts[i + 2]);
+    struct state *state = malloc(sizeof *state + size);
+    if (!state)
+        return false;
+    *state = (struct state){.what = (uint8_t)e->what, .since_ms = e->since_ms, .at_ms = e->at_ms};
+    char *at = state->bytes;
+    for (size_t i = 0; i < STATE_TEXTS; i++) {
+        state->len[i] = (uint16_t)text_len(texts[i + 2]);
+        if (state->len[i])
+            memcpy(at, texts[i + 2]->p, state->len[i]);
+        at += state->len[i];
     }
-    *copy = from;
-    return copy;
+    free(p->state);
+    p->state = state;
+    return true;
 }
 
-/* Without memory for the copy the older state stands: better than none. */
-static void keep(struct store_roster *r, struct roster_peer *p, const struct store_event *e)
+/* The texts live as long as the entry and its state. */
+static struct store_event kept_event(const struct roster_peer *p)
 {
-    struct store_event *copy = copy_event(e);
-    if (!copy)
-        return;
-    if (!p->missing) {
-        list_add(&r->unsettled, &p->in_unsettled);
-        r->unsettled_count++;
+    const struct state *state = p->state;
+    struct store_event e = {
+        .what = (enum store_what)state->what,
+        .room = text_of(p->key, p->room_len),
+        .peer = text_of(p->key + p->room_len + 1, (size_t)p->key_len - p->room_len - 1),
+        .since_ms = state->since_ms,
+        .at_ms = state->at_ms};
+    struct text *texts[STORE_EVENT_TEXTS];
+    store_event_texts(&e, texts);
+    const char *at = state->bytes;
+    for (size_t i = 0; i < STATE_TEXTS; i++) {
+        *texts[i + 2] = text_of(at, state->len[i]);
+        at += state->len[i];
     }
-    free(p->missing);
-    p->missing = copy;
+    return e;
 }
 
 static void note_queued(struct store_roster *r, struct roster_peer *p, const struct store_event *e)
@@ -127,6 +153,7 @@ static void note_queued(struct store_roster *r, struct roster_peer *p, const str
     if (e->what == STORE_LEFT) {
         forget(r, p);
     } else {
+        (void)keep(p, e);
         settled(r, p);
         p->recorded = true;
     }
@@ -136,12 +163,18 @@ static void note_dropped(struct store_roster *r, struct roster_peer *p, const st
 {
     if (!p)
         return;
-    if (e->what == STORE_LEFT && !p->recorded)
+    if (e->what == STORE_LEFT && !p->recorded) {
         forget(r, p); /* neither the coming nor the going is in the history */
-    else
-        keep(r, p, e);
-    if (e->what != STORE_LEFT && !p->recorded && !p->missing)
-        forget(r, p); /* no memory for the copy: an entry would promise what nobody keeps */
+        return;
+    }
+    if (!keep(p, e) && p->state && e->what == STORE_LEFT) { /* at least that: it needs no memory */
+        p->state->what = STORE_LEFT;
+        p->state->at_ms = e->at_ms;
+    }
+    if (p->state)
+        unsettle(r, p);
+    else if (!p->recorded)
+        forget(r, p); /* an entry would promise what nobody keeps */
 }
 
 static void queue_sweep(struct store_roster *r, struct store_queue *q)
@@ -154,7 +187,7 @@ static void queue_sweep(struct store_roster *r, struct store_queue *q)
 bool store_roster_push(struct store_roster *r, struct store_queue *q, const struct store_event *e)
 {
     if (e->what == STORE_SWEEP) {
-        r->sweep_waits = true;
+        r->swept = r->sweep_waits = true;
         r->sweep_at_ms = e->at_ms;
         queue_sweep(r, q);
         return true;
@@ -175,10 +208,27 @@ void store_roster_settle(struct store_roster *r, struct store_queue *q, size_t m
     struct link *link;
     while (max-- > 0 && (link = list_first(&r->unsettled)) != NULL) {
         struct roster_peer *p = LIST_ITEM(link, struct roster_peer, in_unsettled);
-        if (!store_queue_put(q, p->missing))
+        struct store_event e = kept_event(p);
+        if (!store_queue_put(q, &e))
             return;
-        struct store_event e = {.what = p->missing->what};
-        note_queued(r, p, &e);
+        if (e.what == STORE_LEFT) {
+            forget(r, p);
+        } else {
+            settled(r, p);
+            p->recorded = true;
+        }
     }
     queue_sweep(r, q);
+}
+
+/* `recorded` stays: the queue may hold events from before, which go into the new file. Where it
+ * holds none, a leaving is recorded in vain, which does no harm. */
+void store_roster_begin_anew(struct store_roster *r, int64_t now_ms)
+{
+    size_t at = 0;
+    for (struct roster_peer *p; (p = map_next(&r->peers, &at)) != NULL;)
+        if (p->state)
+            unsettle(r, p);
+    r->sweep_waits = r->swept;
+    r->sweep_at_ms = now_ms;
 }

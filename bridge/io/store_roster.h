@@ -1,12 +1,14 @@
 /* What the history will show once the queue is written, and what is missing from it: so that the
- * store tells the truth about who is present even after it had to drop events.
+ * store tells the truth about who is present even after it had to drop events, or to begin a new
+ * file because the old one is damaged.
  *
- * Each peer with an open membership has an entry. When an event of a peer finds the queue full, its
- * entry becomes unsettled: it keeps the peer's last state until the queue has room for it. A peer
- * that joined and left in the meantime, unrecorded, leaves nothing behind.
+ * Each peer with an open membership has an entry with its last state. When an event of a peer finds
+ * the queue full, its entry becomes unsettled until the queue has room for its state. A peer that
+ * joined and left in the meantime, unrecorded, leaves nothing behind.
  *
- * Bound: one entry per peer that is present, and one per peer that left while the queue was full.
- * Settling goes before new events, so that the latter are at most as many as the former.
+ * Bound: one entry per peer that is present, and one per peer that left while the queue was full;
+ * each about 150 bytes and its texts. Settling goes before new events, so that the latter are at
+ * most as many as the former.
  *
  * Threads: under the store's mutex. */
 #ifndef SIGBRIDGE_IO_STORE_ROSTER_H
@@ -20,6 +22,7 @@ struct store_roster {
     struct map peers;       /* room NUL peer -> struct roster_peer */
     struct link unsettled;  /* oldest first */
     size_t unsettled_count; /* members of the list */
+    bool swept;             /* there was a STORE_SWEEP */
     bool sweep_waits;       /* a STORE_SWEEP that must not overtake the unsettled */
     int64_t sweep_at_ms;
 };
@@ -33,5 +36,9 @@ bool store_roster_push(struct store_roster *r, struct store_queue *q, const stru
 
 /* Moves at most `max` unsettled states into the queue, as far as it has room. */
 void store_roster_settle(struct store_roster *r, struct store_queue *q, size_t max);
+
+/* Another file knows nobody, or others: everybody who is present becomes unsettled, and a sweep
+ * follows if there was one. */
+void store_roster_begin_anew(struct store_roster *r, int64_t now_ms);
 
 #endif

@@ -51,6 +51,11 @@ const char *const store_schema_steps[] = {
     " SELECT room, peer, kind, bridge, transport, sid, meta,"
     " strftime('%Y-%m-%dT%H:%M:%fZ', joined_ms / 1000.0, 'unixepoch') AS joined"
     " FROM membership WHERE left_ms IS NULL;",
+
+    /* 1 -> 2. The oldest of what has ended, for the retention. An uncleared row is still needed,
+     * however old. */
+    "CREATE INDEX membership_ended ON membership (left_ms)"
+    " WHERE left_ms IS NOT NULL AND NOT uncleared;",
 };
 
 const int store_schema_version = sizeof store_schema_steps / sizeof *store_schema_steps;
@@ -67,7 +72,8 @@ static enum status foreign(const char *path, const char *what, struct problem *w
 static enum status damaged(const char *path, const char *detail, struct problem *why)
 {
     return problem_set(why, STATUS_BAD_CONFIG, 0, "store-damaged",
-                       "the presence database is damaged: move it away and start again: %s (%s)",
+                       "the presence database is damaged; the bridge moves it aside when it starts:"
+                       " %s (%s)",
                        path, detail);
 }
 
@@ -77,8 +83,7 @@ enum status store_schema_problem(sqlite3 *db, int rc, const char *path, struct p
     if (rc == SQLITE_IOERR_SHMSIZE) /* the -shm file cannot grow: nothing else makes that fail */
         rc = SQLITE_FULL;
     switch (rc & 0xff) {
-    case SQLITE_NOTADB:
-        return foreign(path, "no SQLite database", why);
+    case SQLITE_NOTADB: /* what stands there is nothing that SQLite could have written */
     case SQLITE_CORRUPT:
         return damaged(path, detail, why);
     case SQLITE_FULL:
@@ -252,8 +257,15 @@ enum status store_schema_open(const char *path, sqlite3 **out, struct problem *w
     if (status == STATUS_OK)
         *out = db;
     else
-        sqlite3_close(db);
+        store_schema_abandon(db);
     return status;
+}
+
+void store_schema_abandon(sqlite3 *db)
+{
+    if (db)
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
 }
 
 /* A reader of a WAL database writes to its -shm file. Where it may not write and there is no WAL to

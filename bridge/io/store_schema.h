@@ -25,9 +25,9 @@ extern const char *const store_schema_steps[];
 extern const int store_schema_version;
 
 /* Opens for writing, creates the file with mode 0600, sets WAL and synchronous=NORMAL, migrates.
- * The rule of a problem is one of: "store-access", "store-full", "store-locked", "store-damaged",
- * "store-foreign" (not a database, or not ours), "store-newer". A foreign or newer file is left as
- * it is. */
+ * The rule of a problem is one of: "store-access", "store-full", "store-locked", "store-damaged"
+ * (no database at all, too), "store-foreign" (another program's), "store-newer". The file is left
+ * as it is, unless some of its migration had to be undone. */
 enum status store_schema_open(const char *path, sqlite3 **out, struct problem *why);
 
 /* Opens what store_schema_open() made, for reading only. One more rule: "store-older". */
@@ -36,6 +36,10 @@ enum status store_schema_open_reader(const char *path, sqlite3 **out, struct pro
 /* Applies steps[version of db] to steps[count - 1], all in one transaction. */
 enum status store_schema_migrate(sqlite3 *db, const char *const *steps, int count,
                                  struct problem *why);
+
+/* Closes without writing what waits in the WAL file into the database: a damaged file is kept as it
+ * was found. NULL is fine. */
+void store_schema_abandon(sqlite3 *db);
 
 /* Turns an (extended) SQLite result into a problem about the file. */
 enum status store_schema_problem(sqlite3 *db, int rc, const char *path, struct problem *why);

@@ -5,7 +5,6 @@
 #include "io/store_schema.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 enum { BUSY_STEP_MS = 5 };
@@ -26,14 +25,12 @@ int store_writer_on_busy(void *store, int tries)
     return 1;
 }
 
-void store_writer_failed(struct store *s, int rc)
+static void note_failure(struct store *s, int rc, const char *error)
 {
-    char error[sizeof s->stats.last_error];
-    snprintf(error, sizeof error, "%s", sqlite3_errmsg(s->history.db));
     pthread_mutex_lock(&s->mutex);
     s->stats.failing = true;
     s->stats.failures++;
-    memcpy(s->stats.last_error, error, sizeof error);
+    snprintf(s->stats.last_error, sizeof s->stats.last_error, "%s", error);
     size_t queued = s->queue.count;
     pthread_mutex_unlock(&s->mutex);
     if (s->failing_since_us) /* said, and not over yet */
@@ -41,6 +38,19 @@ void store_writer_failed(struct store *s, int rc)
     s->failing_since_us = clock_mono_us();
     log_line(LOG_WARN, "store-failing", LOG_S("error", error), LOG_I("code", rc),
              LOG_I("queued", queued), LOG_I("queue_max", s->queue.max_count), LOG_END);
+}
+
+/* What a disk or another process does can pass; damage does not. */
+void store_writer_failed(struct store *s, int rc)
+{
+    struct store_history *h = &s->history;
+    note_failure(s, rc, sqlite3_errmsg(h->db));
+    if (store_history_shows_damage(rc)) {
+        snprintf(s->damage, sizeof s->damage, "%s", sqlite3_errmsg(h->db));
+        store_history_close(h, true);
+    } else {
+        store_history_rollback(h);
+    }
 }
 
 /* Says what changed, once: events are being dropped, or all is well again. */
@@ -60,7 +70,7 @@ static void report(struct store *s, const struct store_stats *now, bool well)
              LOG_I("dropped_disk", now->dropped_disk - s->dropped_before[1]),
              LOG_I("queued", now->queued), LOG_END);
     s->failing_since_us = 0;
-    s->said_dropping = false;
+    s->said_dropping = s->said_no_file = false;
     s->dropped_before[0] = now->dropped_queue_full;
     s->dropped_before[1] = now->dropped_disk;
 }
@@ -73,22 +83,29 @@ static struct store_stats stats_now(const struct store *s) /* under the mutex */
     return now;
 }
 
-/* Waits for something to do. Returns how many events make the next transaction; 0: the end. */
-static size_t next_batch(struct store *s, struct store_cursor *first)
+/* Waits for something to do. Returns how many events make the next transaction; 0: none, but the
+ * retention is due, or (*end) there is nothing more to do. */
+static size_t next_batch(struct store *s, struct store_cursor *first, bool *end)
 {
+    struct timespec due = timespec_of(s->retention.due_us);
+    int rc = 0;
     pthread_mutex_lock(&s->mutex);
-    while (s->queue.count == 0 && !s->closing) {
+    while (s->queue.count == 0 && !s->closing && rc == 0) {
         s->sleep = STORE_FOR_ANY;
-        pthread_cond_wait(&s->wake, &s->mutex);
+        if (s->retention.due_us == INT64_MAX)
+            pthread_cond_wait(&s->wake, &s->mutex);
+        else
+            rc = pthread_cond_timedwait(&s->wake, &s->mutex, &due);
     }
     struct timespec until = timespec_of(clock_mono_us() + STORE_BATCH_US);
-    int rc = 0;
-    while (s->queue.count < STORE_BATCH_EVENTS && !s->closing && rc == 0) {
+    rc = 0;
+    while (s->queue.count > 0 && s->queue.count < STORE_BATCH_EVENTS && !s->closing && rc == 0) {
         s->sleep = STORE_FOR_BATCH;
         rc = pthread_cond_timedwait(&s->wake, &s->mutex, &until);
     }
     s->sleep = STORE_AWAKE;
     size_t count = s->queue.count < STORE_BATCH_EVENTS ? s->queue.count : STORE_BATCH_EVENTS;
+    *end = s->closing && count == 0;
     *first = store_queue_first(&s->queue);
     pthread_mutex_unlock(&s->mutex);
     return count;
@@ -118,14 +135,18 @@ static int write_batch(struct store *s, struct store_cursor *at, size_t count, u
     return rc;
 }
 
-static void batch_written(struct store *s, const struct store_cursor *at, uint64_t refused,
-                          int64_t took_us)
+/* A transaction succeeded: of the events up to *at, `refused` of them not recorded, or (NULL) of
+ * something else. */
+static void written(struct store *s, const struct store_cursor *at, uint64_t refused,
+                    int64_t took_us)
 {
     pthread_mutex_lock(&s->mutex);
-    store_queue_done(&s->queue, at);
+    if (at) {
+        store_queue_done(&s->queue, at);
+        s->stats.written += at->count - refused;
+        s->stats.dropped_disk += refused;
+    }
     store_roster_settle(&s->roster, &s->queue, SETTLE_MAX);
-    s->stats.written += at->count - refused;
-    s->stats.dropped_disk += refused;
     s->stats.commits++;
     s->stats.last_commit_us = took_us;
     s->stats.failing = false;
@@ -172,39 +193,101 @@ static void finish(struct store *s)
                  LOG_END);
     if (s->begun)
         (void)store_history_end_run(h, clock_wall_ms()); /* a note for people, nothing needs it */
-    store_history_release(h);
-    sqlite3_close(h->db);
+    store_history_close(h, false);
 }
 
-static bool write_or_complain(struct store *s, struct store_cursor at, size_t count)
+/* SQLite would go on writing to a file without a name, and lose it all at the end. */
+static void look_for_file(struct store *s)
+{
+    struct store_history *h = &s->history;
+    int moved = 0;
+    if (!h->db || sqlite3_file_control(h->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) || !moved)
+        return;
+    log_line(LOG_ERROR, "store-taken-away", LOG_S("file", s->path),
+             LOG_S("remedy", "a new history begins; move or delete the database only while the"
+                             " bridge is down"),
+             LOG_END);
+    store_history_close(h, true);
+}
+
+/* A new file knows nobody: who is present is recorded anew, behind what waits already. */
+static bool begin_file(struct store *s)
+{
+    struct problem why = {0};
+    if (store_open_history(s, &why) != STATUS_OK) {
+        note_failure(s, SQLITE_CANTOPEN, why.text);
+        if (!s->said_no_file)
+            log_line(LOG_ERROR, "store-cannot-begin", LOG_S("why", why.text), LOG_END);
+        s->said_no_file = true;
+        return false;
+    }
+    s->begun = false;
+    s->opened_ms = clock_wall_ms();
+    pthread_mutex_lock(&s->mutex);
+    store_roster_begin_anew(&s->roster, s->opened_ms);
+    pthread_mutex_unlock(&s->mutex);
+    return true;
+}
+
+static bool write_events(struct store *s, struct store_cursor at, size_t count)
 {
     uint64_t refused = 0;
     int64_t start_us = clock_mono_us();
     int rc = write_batch(s, &at, count, &refused);
-    if (rc == SQLITE_OK) {
-        batch_written(s, &at, refused, clock_mono_us() - start_us);
-        return true;
+    if (rc == SQLITE_OK)
+        written(s, &at, refused, clock_mono_us() - start_us);
+    else
+        store_writer_failed(s, rc);
+    return rc == SQLITE_OK;
+}
+
+static bool prune(struct store *s)
+{
+    int deleted;
+    int64_t start_us = clock_mono_us();
+    int rc = store_retention_step(&s->retention, &s->history, clock_wall_ms(), start_us, &deleted);
+    if (rc != SQLITE_OK) {
+        store_writer_failed(s, rc);
+        return false;
     }
-    store_writer_failed(s, rc);
-    store_history_rollback(&s->history);
-    return false;
+    pthread_mutex_lock(&s->mutex);
+    s->stats.pruned += (uint64_t)deleted;
+    pthread_mutex_unlock(&s->mutex);
+    written(s, NULL, 0, clock_mono_us() - start_us);
+    return true;
+}
+
+/* One thing after the other: the file, the run's entry in it (without an event, where the disk
+ * refused it at open), events, and what is too old. False: something failed. */
+static bool work(struct store *s, bool *end)
+{
+    struct store_cursor first;
+    size_t count = 0;
+    *end = false;
+    if (s->begun)
+        count = next_batch(s, &first, end);
+    if (*end)
+        return true;
+    look_for_file(s);
+    if (!s->history.db && !begin_file(s))
+        return false;
+    if (!s->begun)
+        first = store_queue_first(&s->queue);
+    if ((count > 0 || !s->begun) && !write_events(s, first, count))
+        return false;
+    return clock_mono_us() < s->retention.due_us || prune(s);
 }
 
 void *store_writer_main(void *store)
 {
     struct store *s = store;
-    struct store_cursor first;
-    size_t count;
-    bool go_on = true;
+    bool end = false;
     s->retry_us = STORE_RETRY_MIN_US;
-    /* A run that could not be entered at open is entered as soon as it can, without an event. */
-    while (!s->begun && (go_on = pause_before_retry(s)))
-        (void)write_or_complain(s, store_queue_first(&s->queue), 0);
-    while (go_on && (count = next_batch(s, &first)) > 0) {
-        if (!write_or_complain(s, first, count))
-            go_on = pause_before_retry(s);
+    while (!end) {
+        if (!work(s, &end))
+            end = !pause_before_retry(s);
         if (clock_mono_us() >= atomic_load(&s->give_up_us))
-            go_on = false;
+            end = true;
     }
     finish(s);
     pthread_mutex_lock(&s->mutex);

@@ -8,6 +8,7 @@
 
 #include "io/store_history.h"
 #include "io/store_queue.h"
+#include "io/store_retention.h"
 #include "io/store_roster.h"
 
 #include <pthread.h>
@@ -23,17 +24,22 @@ enum store_sleep { STORE_AWAKE, STORE_FOR_ANY, STORE_FOR_BATCH };
 
 struct store {
     /* The writer's alone, once it runs. */
-    struct store_history history;
+    struct store_history history; /* without a connection while a new file could not be begun */
+    struct store_retention retention;
     int64_t opened_ms;
-    bool begun;                 /* the run is in the table */
-    bool said_dropping;         /* "store-dropping" was logged, "store-recovered" not yet */
-    int64_t failing_since_us;   /* 0: not failing */
-    int64_t retry_us;           /* the next pause */
-    uint64_t dropped_before[2]; /* queue full, disk: already said */
+    char damage[PROBLEM_TEXT_MAX]; /* of what stands at `path`, which is to be moved aside; or "" */
+    bool said_no_file;             /* "store-cannot-begin" was logged, "store-recovered" not yet */
+    bool begun;                    /* the run is in the table */
+    bool said_dropping;            /* "store-dropping" was logged, "store-recovered" not yet */
+    int64_t failing_since_us;      /* 0: not failing */
+    int64_t retry_us;              /* the next pause */
+    uint64_t dropped_before[2];    /* queue full, disk: already said */
+
+    char *path; /* both of them written before the writer runs */
+    char *bridge;
 
     /* The opener's alone. */
     pthread_t thread;
-    char *bridge;
     struct leftover *leftovers;
     size_t leftover_count;
 
@@ -54,7 +60,12 @@ struct store {
 void *store_writer_main(void *store);
 int store_writer_on_busy(void *store, int tries); /* sqlite3_busy_handler */
 
-/* Records a failure in the figures and in the log. */
+/* A transaction failed: takes it back, and puts it into the figures and the log. Where the file
+ * turns out to be damaged it is closed, and the next try begins another. */
 void store_writer_failed(struct store *s, int rc);
+
+/* Opens the database at s->path, moves it aside before where it is known or found to be damaged,
+ * and prepares s->history. The run is not in the table yet. */
+enum status store_open_history(struct store *s, struct problem *why);
 
 #endif

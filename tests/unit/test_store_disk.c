@@ -76,13 +76,6 @@ static void push_many(struct store *s, int from, int to)
     }
 }
 
-static void assert_sound(const char *path)
-{
-    assert_int_equal(test_sql_int(path, "SELECT integrity_check = 'ok' FROM"
-                                        " pragma_integrity_check LIMIT 1"),
-                     1);
-}
-
 static const struct breakage {
     const char *name;
     int error;
@@ -130,7 +123,7 @@ static void test_breakages(void **state)
         assert_int_equal(test_count(log, "warn store-failing"), 1);
         assert_int_equal(test_count(log, "info store-recovered"), 1);
         assert_int_equal(test_count(log, "store-dropping"), 0);
-        assert_sound(path);
+        test_assert_sound(path);
         assert_int_equal(test_sql_int(path, "SELECT count(*) FROM present"), 900);
         test_dir_remove(dir);
     }
@@ -228,7 +221,7 @@ static void test_close_when_full(void **state)
     const char *log = test_log_end();
     assert_int_equal(test_count(log, "warn store-lost events=10"), 1);
     assert_true(took_us >= 100000 && took_us < 700000);
-    assert_sound(path);
+    test_assert_sound(path);
     assert_int_equal(test_sql_int(path, "SELECT count(*) FROM membership"), 0);
     test_dir_remove(dir);
 }
@@ -327,7 +320,7 @@ static void test_small_disk(void **state)
     assert_int_equal(test_count(log, "warn store-failing"), 1);
     assert_int_equal(test_count(log, "warn store-dropping"), 1);
     assert_int_equal(test_count(log, "info store-recovered"), 1);
-    assert_sound(path);
+    test_assert_sound(path);
     /* Who stayed: 10 of the first 20, the even ones of the next 180, and the last one. */
     assert_int_equal(test_sql_int(path, "SELECT count(*) FROM present"), 10 + 90 + 1);
     assert_int_equal(test_sql_int(path, "SELECT count(*) FROM present WHERE"
@@ -574,7 +567,7 @@ static void test_killed(void **state)
         kill_while_writing(path, round);
         /* What is there is the beginning of what was pushed: no event is missing before the last
          * one that is recorded. */
-        assert_sound(path);
+        test_assert_sound(path);
         int joined = test_sql_int(path, "SELECT count(*) FROM membership");
         int left = test_sql_int(path, "SELECT count(*) FROM membership WHERE left_ms NOT NULL");
         print_message("  killed with %d joined, %d left\n", joined, left);

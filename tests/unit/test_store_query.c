@@ -333,7 +333,7 @@ static const struct refusal {
 } refusals[] = {
     {"no file", make_nothing, "store-access", "cannot find"},
     {"an empty file", make_empty, "store-older", "start the bridge once"},
-    {"a text", make_text, "store-foreign", "no SQLite database"},
+    {"a text", make_text, "store-damaged", "moves it aside"},
     {"another program's", make_other, "store-foreign", "another program"},
     {"newer", make_newer, "store-newer", "version 7"},
 };

@@ -12,11 +12,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATIENCE_US = 20000000 };
@@ -161,6 +165,102 @@ void test_sql(const char *path, const char *sql)
     if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s: %s", sql, error);
     sqlite3_close(db);
+}
+
+void test_sql_file(const char *path, const char *file)
+{
+    static char sql[65536];
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t len = read(fd, sql, sizeof sql);
+    assert_true(len > 0 && len < (ssize_t)sizeof sql);
+    sql[len] = '\0';
+    close(fd);
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    test_sql(path, sql);
+}
+
+void test_assert_sound(const char *path)
+{
+    assert_int_equal(test_sql_int(path, "SELECT integrity_check = 'ok' FROM"
+                                        " pragma_integrity_check LIMIT 1"),
+                     1);
+}
+
+bool test_run_child(const char *word, const char *path, const char *more)
+{
+    char self[] = "/proc/self/exe", words[3][TEST_PATH_MAX];
+    char *argv[] = {self, words[0], words[1], words[2], NULL};
+    const char *given[] = {word, path, more};
+    pid_t pid;
+    int status;
+    for (int i = 0; i < 3; i++)
+        snprintf(words[i], sizeof words[i], "%s", given[i]);
+    assert_int_equal(posix_spawn(&pid, self, NULL, NULL, argv, environ), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return true;
+    assert_int_equal(status, 0);
+    return false;
+}
+
+/* SQLite lets its system calls be replaced. */
+static atomic_int changes_left;
+
+static void count_change(void)
+{
+    if (atomic_fetch_sub(&changes_left, 1) <= 0)
+        raise(SIGKILL);
+}
+
+static ssize_t counted_pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    count_change();
+    return pwrite(fd, bytes, len, at);
+}
+
+static ssize_t counted_write(int fd, const void *bytes, size_t len)
+{
+    count_change();
+    return write(fd, bytes, len);
+}
+
+static int counted_truncate(int fd, off_t len)
+{
+    count_change();
+    return ftruncate(fd, len);
+}
+
+static int counted_unlink(const char *path)
+{
+    count_change();
+    return unlink(path);
+}
+
+static int counted_fallocate(int fd, off_t at, off_t len)
+{
+    count_change();
+    return posix_fallocate(fd, at, len);
+}
+
+void test_kill_at_write(int n)
+{
+    static const struct {
+        const char *name;
+        sqlite3_syscall_ptr call;
+    } calls[] = {
+        {"pwrite", (sqlite3_syscall_ptr)counted_pwrite},
+        {"pwrite64", (sqlite3_syscall_ptr)counted_pwrite},
+        {"write", (sqlite3_syscall_ptr)counted_write},
+        {"ftruncate", (sqlite3_syscall_ptr)counted_truncate},
+        {"unlink", (sqlite3_syscall_ptr)counted_unlink},
+        {"fallocate", (sqlite3_syscall_ptr)counted_fallocate},
+    };
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    int replaced = 0;
+    atomic_store(&changes_left, n);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        replaced += vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) == SQLITE_OK;
+    assert_true(replaced >= 4);
 }
 
 static int log_file = -1, real_stderr = -1;

@@ -41,6 +41,15 @@ bool test_store_dropped(const struct store_stats *stats); /* the queue refused s
 const char *test_history(const char *path, struct buf *out);
 int test_sql_int(const char *path, const char *sql); /* the first column of the first row */
 void test_sql(const char *path, const char *sql);
+void test_sql_file(const char *path, const char *file); /* runs the SQL in it */
+void test_assert_sound(const char *path);               /* PRAGMA integrity_check says ok */
+
+/* Runs this program again with three arguments and waits for its end. True: it was killed by
+ * SIGKILL; false: it ended with 0; anything else fails the test. */
+bool test_run_child(const char *word, const char *path, const char *more);
+/* From here on the process kills itself when SQLite is about to change a file for the n-th time,
+ * counted from 0: between two of those, a kill finds the files as they are then. */
+void test_kill_at_write(int n);
 
 /* Standard error goes into a file from here to test_log_end(), which returns its text. */
 void test_log_begin(void);
