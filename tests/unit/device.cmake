@@ -24,7 +24,7 @@ if(TARGET sigdev::mosquitto)
   find_program(MOSQUITTO mosquitto PATHS /usr/sbin /usr/local/sbin REQUIRED)
   find_program(MOSQUITTO_PASSWD mosquitto_passwd REQUIRED)
   find_program(OPENSSL openssl REQUIRED)
-  foreach(name device_mosquitto device_trouble)
+  foreach(name device_mosquitto device_trouble device_lasting)
     sigbridge_unit(${name} sigdev::mosquitto)
     target_sources(test_${name} PRIVATE test_device_world.c)
     target_compile_definitions(test_${name} PRIVATE MOSQUITTO="${MOSQUITTO}"
@@ -32,6 +32,8 @@ if(TARGET sigdev::mosquitto)
     set_tests_properties(unit.${name} PROPERTIES TIMEOUT 300)
   endforeach()
   target_sources(test_device_trouble PRIVATE test_device_fake.c)
+  target_sources(test_device_lasting PRIVATE test_device_fake.c test_device_line.c)
+  target_link_options(test_device_lasting PRIVATE -Wl,--wrap=clock_gettime)
 
   add_test(NAME integration.device_install
     COMMAND sh ${PROJECT_SOURCE_DIR}/tests/integration/device_install.sh)

@@ -66,7 +66,7 @@ static bool connack(const struct fake *f)
 static bool suback(const struct fake *f, const struct packet *p)
 {
     uint8_t refused = f->v5 ? 0x87 : 0x80;
-    uint8_t codes[2] = {1, 1}, out[8] = {0x90, 0, p->body[0], p->body[1]};
+    uint8_t codes[3] = {1, 1, 1}, out[8] = {0x90, 0, p->body[0], p->body[1]};
     size_t at = 4, filters = 0;
     for (size_t i = f->v5 ? 3 : 2; i + 2 < p->len; filters++)
         i += 3 + (size_t)(p->body[i] << 8 | p->body[i + 1]);
@@ -74,6 +74,8 @@ static bool suback(const struct fake *f, const struct packet *p)
         codes[0] = refused;
     else if (f->fault == FAULT_REFUSES_SECOND)
         codes[1] = refused;
+    else if (f->fault == FAULT_REFUSES_OWN && memmem(p->body, p->len, "cam/presence", 12))
+        codes[0] = refused;
     if (f->v5)
         out[at++] = 0; /* no properties */
     memcpy(out + at, codes, filters);
@@ -114,6 +116,20 @@ static bool burst(const struct fake *f)
     return say(f, out, at);
 }
 
+/* What a broker does whose PUBACKs are lost. */
+static bool repeat(const struct fake *f)
+{
+    static const char rest[] = "\0\032p/rooms/r/peers/cam/in/tab\0\001\0"
+                               "{\"type\":\"message\",\"data\":1,\"id\":\"x\"}";
+    static const uint8_t heads[] = {0x32, 0x3a, 0x3a};
+    for (size_t i = 0; i < sizeof heads; i++) {
+        const uint8_t head[] = {heads[i], sizeof rest - 1};
+        if (!say(f, head, sizeof head) || !say(f, rest, sizeof rest - 1))
+            return false;
+    }
+    return true;
+}
+
 static bool answer(struct fake *f, const struct packet *p, unsigned *published)
 {
     static const char garbage[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -134,6 +150,7 @@ static bool answer(struct fake *f, const struct packet *p, unsigned *published)
         if (f->fault == FAULT_NO_PUBACK || (f->fault == FAULT_NO_GOODBYE && *published > 1))
             return true;
         return puback(f, p) && (f->fault != FAULT_ONE_RECORD || *published > 1 || burst(f)) &&
+               (f->fault != FAULT_REPEATS || *published > 1 || repeat(f)) &&
                (f->fault != FAULT_DISCONNECTS || say(f, taken_over, sizeof taken_over));
     default:
         return p->head != 0xe0;

@@ -20,7 +20,9 @@ enum fault {
     FAULT_NO_GOODBYE,    /* acknowledges one publish, none after it */
     FAULT_RESETS,        /* resets the connection when the first bytes came */
     FAULT_ONE_RECORD,    /* after the presence, FAKE_BURST offers in one write, then nothing */
-    FAULT_LOSES_ONE      /* breaks off at the first message instead of acknowledging it */
+    FAULT_LOSES_ONE,     /* breaks off at the first message instead of acknowledging it */
+    FAULT_REFUSES_OWN,   /* SUBACK refuses the device its own presence */
+    FAULT_REPEATS        /* after the presence, one message three times: new, DUP, DUP */
 };
 
 enum { FAKE_BURST = 400 };

@@ -177,7 +177,13 @@ static const struct parse_row {
     {"NUL in a string", NULL, "{\"type\":\"offer\",\"sdp\":\"a\\u0000\"}", SIGDEV_ERR_JSON, "NUL"},
     {"bad UTF-8", NULL, "{\"type\":\"offer\",\"sdp\":\"\xc0\xaf\"}", SIGDEV_ERR_JSON, "UTF-8"},
     {"no type", NULL, "{}", SIGDEV_ERR_MESSAGE, "`type`"},
-    {"unknown type", NULL, "{\"type\":\"dance\"}", SIGDEV_ERR_MESSAGE, "`type`"},
+    {"unknown type", NULL, "{\"type\":\"dance\"}", SIGDEV_ERR_UNKNOWN_TYPE, "`type`"},
+    {"unknown type of the bridge", "_bridge", "{\"type\":\"takeover-of-tomorrow\",\"n\":[1]}",
+     SIGDEV_ERR_UNKNOWN_TYPE, "`type`"},
+    {"unknown type to the room", "*", "{\"type\":\"\"}", SIGDEV_ERR_UNKNOWN_TYPE, "`type`"},
+    {"the bridge's probe", "_bridge", "{\"type\":\"ping\"}", SIGDEV_ERR_UNKNOWN_TYPE, "`type`"},
+    {"a peer's probe", NULL, "{\"type\":\"ping\"}", SIGDEV_ERR_UNKNOWN_TYPE, "`type`"},
+    {"type that is a number", NULL, "{\"type\":1}", SIGDEV_ERR_MESSAGE, "`type`"},
     {"a browser's type", NULL, "{\"type\":\"join\",\"room\":\"r\"}", SIGDEV_ERR_MESSAGE, "`type`"},
     {"offer without SDP", NULL, "{\"type\":\"offer\"}", SIGDEV_ERR_MESSAGE, "`sdp`"},
     {"SDP that is an object", NULL, "{\"type\":\"offer\",\"sdp\":{}}", SIGDEV_ERR_MESSAGE, "`sdp`"},
@@ -351,6 +357,62 @@ static void test_round_trip(void **state)
     assert_int_equal(in.sent_ms, 42);
 }
 
+/* Which of these, one after the other, is taken for a repetition of an earlier one. */
+static const struct repeat_row {
+    const char *name;
+    const char *from; /* "*": tab, to the room */
+    const char *json;
+    bool repeated;
+} repeat_rows[] = {
+    {"new", "tab", "{\"type\":\"bye\",\"sent\":1}", false},
+    {"the same", "tab", "{\"type\":\"bye\",\"sent\":1}", true},
+    {"of somebody else", "eve", "{\"type\":\"bye\",\"sent\":1}", false},
+    {"one millisecond later", "tab", "{\"type\":\"bye\",\"sent\":2}", false},
+    {"with an id", "tab", "{\"type\":\"bye\",\"id\":\"1\"}", false},
+    {"with that id", "tab", "{\"type\":\"bye\",\"id\":\"1\"}", true},
+    {"other words with that id", "tab", "{\"type\":\"bye\",\"id\":\"1\",\"reason\":\"x\"}", false},
+    {"neither", "tab", "{\"type\":\"bye\"}", false},
+    {"neither, again", "tab", "{\"type\":\"bye\"}", false},
+    {"to us", "tab", "{\"type\":\"message\",\"data\":1,\"id\":\"m\"}", false},
+    {"to the room", "*", "{\"type\":\"message\",\"data\":1,\"id\":\"m\"}", false},
+    {"to the room, again", "*", "{\"type\":\"message\",\"data\":1,\"id\":\"m\"}", true},
+    {"the first one still", "tab", "{\"type\":\"bye\",\"sent\":1}", true},
+};
+
+static bool repeated(struct sigdev_recent *recent, const char *from, const char *json)
+{
+    struct sigdev_topic t = topic_of(from[0] == '*' ? SIGDEV_TOPIC_ROOM : SIGDEV_TOPIC_INBOX,
+                                     from[0] == '*' ? "tab" : from);
+    struct sigdev_message m;
+    char *payload = copy(json, strlen(json));
+    uint64_t digest = sigdev_digest(recent, &t, payload, strlen(json));
+    assert_int_equal(sigdev_parse(&me, &t, payload, strlen(json), &m, NULL, 0), SIGDEV_OK);
+    bool is = sigdev_is_repeated(recent, &m, digest);
+    free(payload);
+    return is;
+}
+
+static void test_repeated(void **state)
+{
+    uint64_t digests[SIGDEV_RECENT] = {0};
+    struct sigdev_recent recent = {digests, SIGDEV_RECENT, 0, 7}, none = {0};
+    char json[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof repeat_rows / sizeof *repeat_rows; i++) {
+        const struct repeat_row *r = &repeat_rows[i];
+        if (repeated(&recent, r->from, r->json) != r->repeated)
+            fail_msg("%s", r->name);
+        assert_false(repeated(&none, r->from, r->json)); /* no ring: nothing is remembered */
+    }
+    /* The ring is as long as it says: the oldest is forgotten when there is one more. */
+    for (int i = 0; i <= SIGDEV_RECENT; i++) {
+        snprintf(json, sizeof json, "{\"type\":\"bye\",\"sent\":%d}", 100 + i);
+        assert_false(repeated(&recent, "tab", json));
+    }
+    assert_true(repeated(&recent, "tab", "{\"type\":\"bye\",\"sent\":101}"));
+    assert_false(repeated(&recent, "tab", "{\"type\":\"bye\",\"sent\":100}"));
+}
+
 static const struct old_row {
     const char *name;
     int64_t sent, now, max;
@@ -436,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_why_sizes),    cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_bundle_bound), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_old),          cmocka_unit_test(test_presence),
+        cmocka_unit_test(test_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

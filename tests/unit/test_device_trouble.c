@@ -46,7 +46,8 @@ static const struct fault_row {
      "state waiting error=12 text=the broker does not let us subscribe to the presence"},
     {"no PUBACK for the presence", FAULT_NO_PUBACK, true,
      "state waiting error=15 text=the broker did not acknowledge subscription and presence"},
-    {"thrown out", FAULT_DISCONNECTS, true, "state waiting error=15 text=Session taken over"},
+    {"thrown out", FAULT_DISCONNECTS, true,
+     "state waiting error=18 text=another connection has taken over our client id"},
 };
 
 static void test_faults(void **state)

@@ -188,16 +188,26 @@ void broker_start(struct broker *b)
     await_running(b);
 }
 
-void broker_kill(struct broker *b)
+static void broker_end(struct broker *b, int signal_number)
 {
     if (b->pid > 0) {
-        kill(b->pid, SIGKILL);
+        kill(b->pid, signal_number);
         waitpid(b->pid, NULL, 0);
     }
     b->pid = 0;
     if (b->out >= 0)
         close(b->out);
     b->out = -1;
+}
+
+void broker_kill(struct broker *b)
+{
+    broker_end(b, SIGKILL);
+}
+
+void broker_stop(struct broker *b)
+{
+    broker_end(b, SIGTERM);
 }
 
 void broker_release(struct broker *b)
@@ -356,9 +366,18 @@ static void on_state(struct sigdev *dev, const struct sigdev_status *s, void *us
 {
     struct device *d = user;
     (void)dev;
-    log_add(&d->log, "state %s error=%d text=%s", sigdev_state_text(s->state), s->error, s->text);
+    log_add(&d->log, "state %s error=%d text=%s%s%s", sigdev_state_text(s->state), s->error,
+            s->text, s->again ? " again" : "", s->session_kept ? " kept" : "");
+    if (s->again)
+        d->away_ms = s->away_ms;
     if (s->state == SIGDEV_STATE_WAITING && d->retries < sizeof d->retry_ms / sizeof *d->retry_ms)
         d->retry_ms[d->retries++] = s->retry_ms;
+}
+
+static void on_contested(struct sigdev *dev, const struct sigdev_presence *p, void *user)
+{
+    (void)dev;
+    log_add(log_of(user), "contested %s", p->gone ? "gone" : p->meta.p ? p->meta.p : "");
 }
 
 static void on_undelivered(struct sigdev *dev, const struct sigdev_failure *f, void *user)
@@ -398,6 +417,7 @@ void device_config(struct world *w, struct device *d, struct sigdev_config *conf
                .ice_servers = on_ice_servers,
                .presence = on_presence,
                .state = on_state,
+               .contested = on_contested,
                .undelivered = on_undelivered,
                .refused = on_refused},
     };
@@ -427,6 +447,7 @@ void device_destroy(struct world *w, struct device *d)
     d->dev = NULL;
     d->auto_answer = d->leave_on_bye = false;
     d->retries = 0;
+    d->away_ms = 0;
     log_release(&d->log);
 }
 

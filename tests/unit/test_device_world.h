@@ -40,6 +40,7 @@ struct broker {
 void broker_prepare(struct broker *b, const char *lines);
 void broker_start(struct broker *b); /* returns when it listens */
 void broker_kill(struct broker *b);  /* SIGKILL */
+void broker_stop(struct broker *b);  /* SIGTERM: it saves what it is to keep */
 void broker_release(struct broker *b);
 const char *broker_path(const struct broker *b, const char *file); /* static buffer */
 
@@ -56,6 +57,7 @@ struct device {
     bool leave_on_bye;
     int64_t retry_ms[8]; /* what was said before each of the first attempts to come back */
     size_t retries;
+    int64_t away_ms; /* what was said when it was last back; of use once it stands still */
 };
 
 struct world {

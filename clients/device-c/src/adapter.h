@@ -6,6 +6,7 @@
  *   connect.c  makes one connection
  *   link.c     that connection: libmosquitto in our epoll set, its callbacks
  *   receive.c  from a payload to the right handler
+ *   own.c      our own presence, as the broker shows it to us
  *   outbox.c   from the queue to the broker, and what did not arrive
  *   device.c   states, timers, retries: what to do when
  *   life.c     create to destroy
@@ -13,7 +14,8 @@
  *
  * One thread drives a handle at a time; only it touches libmosquitto, which therefore needs no
  * thread of its own and no lock. Other threads reach the queue, the meta, the statistics and the
- * requests, all under `lock`, and wake the driver through an eventfd.
+ * requests, all under `lock`, and wake the driver through an eventfd. Who sends holds `sending`
+ * from the stamp to the queue, so that stamps rise in the order of the queue.
  *
  * Each connection attempt gets a fresh libmosquitto client. What was not acknowledged is sent again
  * from our own queue, after the presence and only if it is not too old; libmosquitto would resend
@@ -30,6 +32,7 @@
 #define WHY_SIZE       240
 #define FILTERS_MAX    3
 #define STABLE_MS      5000 /* a connection that lived shorter does not reset the backoff */
+#define RECENT         64   /* messages whose redelivery is recognized */
 #define PRESENCE_SIZE  (SIGDEV_META_MAX + 512)
 #define CLIENT_ID_SIZE (2 * SIGDEV_NAME_MAX + 2)
 
@@ -82,11 +85,18 @@ struct link {
     uint32_t events;
     bool tcp_pending; /* connect() has not finished */
     bool accepted;    /* CONNACK said yes */
+    bool kept;        /* ... and that the broker has our session */
     bool subscribed;  /* every filter granted */
+    bool announced;   /* our presence went out */
+    bool silent;      /* it ended because nothing was heard any more */
     bool more;        /* decrypted bytes wait although the socket is empty */
     bool drop;        /* a callback wants the connection to end, `failure` says why */
     bool closing;     /* DISCONNECT is on its way */
+    int64_t heard_at; /* when bytes came */
     int subscribe_mid;
+    int filters; /* how many of them */
+    int own_mid; /* the subscription to our own presence */
+    bool own_refused;
     int presence_mid;
     int clear_mid; /* the empty presence at the end */
     bool present;  /* the broker has acknowledged our presence */
@@ -94,6 +104,35 @@ struct link {
     char log[WHY_SIZE]; /* libmosquitto's first error line */
     struct failure failure;
 };
+
+/* ---- own.c ---------------------------------------------------------------------------------- */
+
+enum {
+    OWN_SINCES = 32,          /* presences of ours that are recognized when they come back */
+    RESTORE_MS = 1000,        /* between two presences at least, when it was cleared */
+    RESTORE_DOUBLINGS = 6,    /* cleared again and again: up to about a minute */
+    RESTORE_CALM_MS = 120000, /* it stood so long: from the beginning */
+    TELL_MS = 10000           /* between two calls of on.contested */
+};
+
+struct own {
+    int64_t since[OWN_SINCES]; /* `since` of what we published; -1: none */
+    unsigned next;
+    bool announced; /* at all, in this run */
+    int64_t published_at, restored_at;
+    int64_t restore_at; /* NEVER: it stands */
+    unsigned restores;  /* shortly after one another */
+    int64_t cleared_told_at, rival_told_at;
+    bool rival; /* somebody else was seen since the connection before this one */
+};
+
+struct sigdev;
+void own_init(struct own *o);
+void own_published(struct sigdev *dev); /* with since_wall_ms, now */
+void own_received(struct sigdev *dev, struct sigdev_presence *p, bool retained);
+void own_restored(struct sigdev *dev); /* it is about to be published again */
+
+/* ---- The handle, continued ------------------------------------------------------------------ */
 
 struct sigdev {
     struct sigdev_config config; /* strings owned */
@@ -110,8 +149,14 @@ struct sigdev {
     bool servicing;
     int family;        /* 0: as the resolver says; else which one the next attempt is held to */
     unsigned attempts; /* failed ones in a row */
+    unsigned rivals;   /* connections in a row that somebody of our name ended */
     uint64_t random;
     int64_t online_at, since_wall_ms;
+    int64_t away_since; /* 0: was not there yet */
+    int64_t wait_ms;    /* the last pause */
+    struct own own;
+    struct sigdev_recent recent;
+    uint64_t digests[RECENT];
     int64_t retry_at, handshake_at, misc_at, renew_at;
     bool clearing;
     enum sigdev_error leave_error;
@@ -125,6 +170,12 @@ struct sigdev {
     bool presence_changed; /* it is newer than what was published */
     bool leave;
     int64_t leave_at; /* then it ends, whatever is left */
+
+    pthread_mutex_t sending; /* taken before `lock` */
+    /* Under it. */
+    int64_t last_sent_ms;
+    uint64_t last_id;
+    uint32_t run; /* tells our ids from those of an earlier run */
 };
 
 /* ---- device.c ------------------------------------------------------------------------------- */

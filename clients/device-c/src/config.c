@@ -104,6 +104,8 @@ static enum sigdev_error check_presence(struct check *k)
         return refuse(k, SIGDEV_ERR_ARGUMENT, "meta", "must be a JSON object of up to 4096 bytes");
     if (c->ttl_s && (c->ttl_s < 2 || c->ttl_s > 86400))
         return refuse(k, SIGDEV_ERR_ARGUMENT, "ttl_s", "must be 0 or 2 to 86400");
+    if (c->ttl_s && c->no_ttl)
+        return refuse(k, SIGDEV_ERR_ARGUMENT, "ttl_s", "and no_ttl exclude each other");
     return SIGDEV_OK;
 }
 
@@ -138,6 +140,8 @@ static void set_defaults(struct sigdev_config *c)
         c->retry_max_ms = c->retry_min_ms > 60000 ? c->retry_min_ms : 60000;
     if (!c->handshake_ms)
         c->handshake_ms = 20000;
+    if (!c->ttl_s && !c->no_ttl)
+        c->ttl_s = 120;
 }
 
 enum sigdev_error config_copy(struct sigdev_config *to, const struct sigdev_config *from, char *why,

@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <mqtt_protocol.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *connect_host(const struct sigdev *dev)
 {
@@ -28,12 +30,35 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
     return 0;
 }
 
-static int set_tls(struct mosquitto *mosq, const struct sigdev_config *c)
+/* They are read at each attempt. One that is not there at that moment, as while somebody renews it,
+ * is named; libmosquitto would only say "invalid arguments". */
+static bool files_readable(struct link *l, const struct sigdev_config *c)
+{
+    const struct {
+        const char *field, *path;
+    } files[] = {{"ca_file", c->ca_file},
+                 {"ca_dir", c->ca_dir},
+                 {"cert_file", c->cert_file},
+                 {"key_file", c->key_file}};
+    char text[WHY_SIZE];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (!files[i].path || access(files[i].path, R_OK) == 0)
+            continue;
+        snprintf(text, sizeof text, "%s: cannot be read: %s", files[i].field, strerror(errno));
+        link_fail(l, SIGDEV_ERR_TLS, text);
+        return false;
+    }
+    return true;
+}
+
+static int set_tls(struct link *l, struct mosquitto *mosq, const struct sigdev_config *c)
 {
     const char *ca_dir = c->ca_dir;
     int rc = MOSQ_ERR_SUCCESS;
     if (!c->tls)
         return rc;
+    if (!files_readable(l, c))
+        return MOSQ_ERR_TLS;
     if (!c->ca_file && !c->ca_dir) {
         rc = mosquitto_int_option(mosq, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
         ca_dir = X509_get_default_cert_dir(); /* mosquitto_tls_set() wants one */
@@ -59,7 +84,7 @@ static int set_options(struct sigdev *dev, struct mosquitto *mosq)
     if (rc == MOSQ_ERR_SUCCESS)
         rc = mosquitto_will_set_v5(mosq, topic, 0, NULL, 1, true, NULL);
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = set_tls(mosq, c);
+        rc = set_tls(&dev->link, mosq, c);
     return rc;
 }
 

@@ -34,19 +34,26 @@ const char *sigdev_state_text(enum sigdev_state state)
     return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "?";
 }
 
-static void set_state(struct sigdev *dev, enum sigdev_state state, const struct failure *why,
-                      int64_t retry_ms)
+static void enter(struct sigdev *dev, const struct sigdev_status *status)
 {
     const struct sigdev_handlers *on = &dev->config.on;
-    struct sigdev_status status = {state, why ? why->error : SIGDEV_OK, why ? why->text : "",
-                                   retry_ms};
     pthread_mutex_lock(&dev->lock);
-    dev->state = state;
-    if (state == SIGDEV_STATE_ONLINE)
+    dev->state = status->state;
+    if (status->state == SIGDEV_STATE_ONLINE)
         dev->stats.connects++;
     pthread_mutex_unlock(&dev->lock);
     if (on->state)
-        on->state(dev, &status, dev->config.user_data);
+        on->state(dev, status, dev->config.user_data);
+}
+
+static void set_state(struct sigdev *dev, enum sigdev_state state, const struct failure *why,
+                      int64_t retry_ms)
+{
+    struct sigdev_status status = {.state = state,
+                                   .error = why ? why->error : SIGDEV_OK,
+                                   .text = why ? why->text : "",
+                                   .retry_ms = retry_ms};
+    enter(dev, &status);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -75,8 +82,11 @@ static void publish_presence(struct sigdev *dev)
     dev->presence_changed = false;
     enum sigdev_error e = sigdev_write_presence(&p, out, sizeof out, &len);
     pthread_mutex_unlock(&dev->lock);
-    if (e == SIGDEV_OK) /* config.c and sigdev_set_meta() have checked it */
+    if (e == SIGDEV_OK) {   /* config.c and sigdev_set_meta() have checked it */
+        own_published(dev); /* before it can come back */
+        dev->link.announced = true;
         link_publish_presence(dev, out, len, &dev->link.presence_mid);
+    }
     dev->renew_at = c->ttl_s ? now_ms() + (int64_t)c->ttl_s * 500 : NEVER;
 }
 
@@ -88,6 +98,7 @@ static void stopped(struct sigdev *dev, enum sigdev_error e, const char *text)
     snprintf(why.text, sizeof why.text, "%s", e == SIGDEV_OK ? "" : text);
     link_close(dev);
     dev->retry_at = dev->handshake_at = dev->misc_at = dev->renew_at = NEVER;
+    dev->own.restore_at = NEVER;
     dev->leave_error = e;
     pthread_mutex_lock(&dev->lock);
     queue_forget_mids(&dev->queue);
@@ -96,13 +107,24 @@ static void stopped(struct sigdev *dev, enum sigdev_error e, const char *text)
     set_state(dev, SIGDEV_STATE_STOPPED, &why, 0);
 }
 
-/* Half of the backoff is certain, half is chance, so that a fleet does not come back at once. */
-static int64_t backoff_ms(struct sigdev *dev)
+/* What trying again soon cannot mend: somebody has to change a password or a right. */
+static bool is_stubborn(enum sigdev_error e)
 {
+    return e == SIGDEV_ERR_LOGIN || e == SIGDEV_ERR_FORBIDDEN;
+}
+
+/* Half of the backoff is certain, half is chance, so that a fleet does not come back at once. */
+static int64_t backoff_ms(struct sigdev *dev, enum sigdev_error why)
+{
+    const unsigned doublings = 3;
     int64_t base = dev->config.retry_min_ms;
     for (unsigned i = 0; i < dev->attempts && base < dev->config.retry_max_ms; i++)
         base *= 2;
     base = earlier(base, dev->config.retry_max_ms);
+    if (is_stubborn(why))
+        base = dev->config.retry_max_ms;
+    if (dev->rivals) /* each connection of ours ends the other's: let it be */
+        base = dev->config.retry_max_ms << (dev->rivals <= doublings ? dev->rivals - 1 : doublings);
     /* xorshift64: enough to spread, seeded by the system */
     dev->random ^= dev->random << 13;
     dev->random ^= dev->random >> 7;
@@ -110,10 +132,30 @@ static int64_t backoff_ms(struct sigdev *dev)
     return base - base / 2 + (int64_t)(dev->random % (uint64_t)(base / 2 + 1));
 }
 
+/* How long the connection stood decides whether the pauses begin from the shortest again. Two
+ * devices with one client id throw each other out, and mosquitto before 2.0.15 does not say why: so
+ * a connection has to stand for longer than the other one's pause, which is about as long as ours.
+ */
+static void judge_connection(struct sigdev *dev, enum sigdev_error why)
+{
+    int64_t stood = dev->online_at ? now_ms() - dev->online_at : 0;
+    if (stood >= STABLE_MS + 2 * dev->wait_ms)
+        dev->attempts = 0;
+    bool long_since = stood >= STABLE_MS + 10 * dev->config.retry_max_ms;
+    if (long_since)
+        dev->rivals = 0;
+    if (why == SIGDEV_ERR_TAKEN_OVER || (dev->online_at && dev->own.rival && !long_since))
+        dev->rivals++;
+    if (dev->online_at)
+        dev->own.rival = false;
+    dev->online_at = 0;
+}
+
 static void lost(struct sigdev *dev)
 {
     struct failure why = dev->link.failure;
     bool was_accepted = dev->link.accepted;
+    int64_t now = now_ms();
     if (dev->state == SIGDEV_STATE_LEAVING) {
         if (dev->link.cleared)
             stopped(dev, SIGDEV_OK, "");
@@ -121,22 +163,22 @@ static void lost(struct sigdev *dev)
             stopped(dev, SIGDEV_ERR_UNREACHABLE, why.text);
         return;
     }
+    if (dev->state == SIGDEV_STATE_ONLINE)
+        dev->away_since = dev->link.silent ? dev->link.heard_at : now;
     link_close(dev);
     pthread_mutex_lock(&dev->lock);
     queue_forget_mids(&dev->queue);
     pthread_mutex_unlock(&dev->lock);
     if (!was_accepted)
         dev->family = dev->family == 1 ? 2 : 1;
-    if (dev->online_at && now_ms() - dev->online_at >= STABLE_MS)
-        dev->attempts = 0;
-    dev->online_at = 0;
-    int64_t wait = backoff_ms(dev);
-    dev->attempts++;
-    dev->handshake_at = dev->misc_at = dev->renew_at = NEVER;
-    dev->retry_at = now_ms() + wait;
     if (why.error == SIGDEV_OK)
         why.error = SIGDEV_ERR_UNREACHABLE;
-    set_state(dev, SIGDEV_STATE_WAITING, &why, wait);
+    judge_connection(dev, why.error);
+    dev->wait_ms = backoff_ms(dev, why.error);
+    dev->attempts++;
+    dev->handshake_at = dev->misc_at = dev->renew_at = dev->own.restore_at = NEVER;
+    dev->retry_at = now + dev->wait_ms;
+    set_state(dev, SIGDEV_STATE_WAITING, &why, dev->wait_ms);
 }
 
 static int64_t misc_interval_ms(const struct sigdev *dev)
@@ -164,7 +206,7 @@ static void begin_leaving(struct sigdev *dev)
         return;
     }
     dev->clearing = false;
-    dev->renew_at = NEVER;
+    dev->renew_at = dev->own.restore_at = NEVER;
     set_state(dev, SIGDEV_STATE_LEAVING, NULL, 0);
 }
 
@@ -184,13 +226,27 @@ static void go_on_leaving(struct sigdev *dev)
     }
 }
 
+static void come_online(struct sigdev *dev)
+{
+    const struct link *l = &dev->link;
+    bool again = dev->away_since != 0;
+    dev->handshake_at = NEVER;
+    dev->online_at = now_ms();
+    struct sigdev_status status = {
+        .state = SIGDEV_STATE_ONLINE,
+        .text = l->own_refused ? "the broker does not let us see our own presence" : "",
+        .again = again,
+        .session_kept = l->kept,
+        .away_ms = again ? dev->online_at - dev->away_since : 0,
+    };
+    enter(dev, &status);
+}
+
 static void go_on_connecting(struct sigdev *dev)
 {
     struct link *l = &dev->link;
     if (l->present) {
-        dev->handshake_at = NEVER;
-        dev->online_at = now_ms();
-        set_state(dev, SIGDEV_STATE_ONLINE, NULL, 0);
+        come_online(dev);
     } else if (l->subscribed && !l->presence_mid) {
         dev->since_wall_ms = wall_ms();
         publish_presence(dev);
@@ -226,8 +282,12 @@ static void run_state(struct sigdev *dev, int64_t now)
         attempt(dev);
     if (dev->state == SIGDEV_STATE_CONNECTING)
         go_on_connecting(dev);
-    if (dev->state == SIGDEV_STATE_ONLINE && (r.presence_changed || now >= dev->renew_at))
+    if (dev->state == SIGDEV_STATE_ONLINE && now >= dev->own.restore_at) {
         publish_presence(dev);
+        own_restored(dev);
+    } else if (dev->state == SIGDEV_STATE_ONLINE && (r.presence_changed || now >= dev->renew_at)) {
+        publish_presence(dev);
+    }
     outbox_drop_old(dev, now - dev->config.queue_age_ms, SIGDEV_ERR_TOO_OLD);
     if (dev->state == SIGDEV_STATE_ONLINE || dev->state == SIGDEV_STATE_LEAVING)
         outbox_flush(dev);
@@ -264,6 +324,8 @@ static int64_t next_deadline(struct sigdev *dev)
     struct requests r = read_requests(dev);
     int64_t at =
         earlier(earlier(dev->retry_at, dev->handshake_at), earlier(dev->misc_at, dev->renew_at));
+    if (dev->state == SIGDEV_STATE_ONLINE)
+        at = earlier(at, dev->own.restore_at);
     if (dev->link.mosq && dev->link.more)
         at = 0;
     if (dev->state == SIGDEV_STATE_LEAVING)

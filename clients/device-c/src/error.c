@@ -19,6 +19,8 @@ static const char *const texts[SIGDEV_ERR_COUNT] = {
     [SIGDEV_ERR_UNREACHABLE] = "no connection to the broker",
     [SIGDEV_ERR_NO_MEMORY] = "out of memory",
     [SIGDEV_ERR_SYSTEM] = "the operating system refused",
+    [SIGDEV_ERR_TAKEN_OVER] = "somebody else uses this name",
+    [SIGDEV_ERR_UNKNOWN_TYPE] = "a type of message that is not known here",
 };
 
 const char *sigdev_error_text(enum sigdev_error e)

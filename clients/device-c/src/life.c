@@ -78,7 +78,9 @@ enum sigdev_error sigdev_create(const struct sigdev_config *config, struct sigde
     dev->link.fd = -1;
     dev->retry_at = dev->handshake_at = dev->misc_at = dev->renew_at = NEVER;
     queue_init(&dev->queue);
+    own_init(&dev->own);
     pthread_mutex_init(&dev->lock, NULL);
+    pthread_mutex_init(&dev->sending, NULL);
     mosquitto_lib_init();
     enum sigdev_error e = config_copy(&dev->config, config, why, why_size);
     if (e != SIGDEV_OK)
@@ -91,6 +93,8 @@ enum sigdev_error sigdev_create(const struct sigdev_config *config, struct sigde
             snprintf(why, why_size, "descriptors: %s", strerror(errno));
         goto fail;
     }
+    dev->recent = (struct sigdev_recent){dev->digests, RECENT, 0, dev->random};
+    dev->run = (uint32_t)(dev->random >> 32);
     dev->random |= 1; /* zero would stay zero */
     if (dev->config.meta && !(dev->meta = strdup(dev->config.meta))) {
         e = SIGDEV_ERR_NO_MEMORY;
@@ -111,8 +115,10 @@ enum sigdev_error device_begin(struct sigdev *dev, enum drive drive)
     if (dev->has_thread)
         return SIGDEV_ERR_STATE;
     dev->drive = drive;
-    dev->attempts = 0;
-    dev->online_at = 0;
+    dev->attempts = dev->rivals = 0;
+    dev->online_at = dev->away_since = dev->wait_ms = 0;
+    dev->own.announced = dev->own.rival = false;
+    dev->clearing = false;
     dev->retry_at = 0; /* at once */
     dev->leave_error = SIGDEV_OK;
     pthread_mutex_lock(&dev->lock);
@@ -186,5 +192,6 @@ void sigdev_destroy(struct sigdev *dev)
     free(dev->meta);
     config_release(&dev->config);
     pthread_mutex_destroy(&dev->lock);
+    pthread_mutex_destroy(&dev->sending);
     free(dev);
 }

@@ -46,6 +46,7 @@ void link_fail_code(struct sigdev *dev, int rc, int err)
     struct link *l = &dev->link;
     bool tls = broke_in_tls(dev, rc, err);
     char text[WHY_SIZE];
+    l->silent = rc == MOSQ_ERR_KEEPALIVE || (rc == MOSQ_ERR_ERRNO && err == ETIMEDOUT);
     if (tls && l->log[0])
         snprintf(text, sizeof text, "%s", l->log);
     else if (tls)
@@ -122,6 +123,16 @@ static enum sigdev_error filters(struct sigdev *dev, char text[FILTERS_MAX][SIGD
     return e;
 }
 
+/* QoS 0: so that it does not wait in a durable session's queue, where it would be of no use. */
+static int subscribe_own(struct sigdev *dev, struct mosquitto *mosq)
+{
+    char topic[SIGDEV_TOPIC_SIZE];
+    if (dev->config.watch_presence) /* contains it */
+        return MOSQ_ERR_SUCCESS;
+    sigdev_topic_presence(&dev->self, NULL, topic, sizeof topic);
+    return mosquitto_subscribe(mosq, &dev->link.own_mid, topic, 0);
+}
+
 static void on_connect(struct mosquitto *mosq, void *arg, int reason, int flags,
                        const mosquitto_property *properties)
 {
@@ -129,17 +140,20 @@ static void on_connect(struct mosquitto *mosq, void *arg, int reason, int flags,
     char text[FILTERS_MAX][SIGDEV_TOPIC_SIZE];
     char *list[FILTERS_MAX];
     int count;
-    (void)flags;
     (void)properties;
     if (reason != 0) {
         refuse_login(&dev->link, reason);
         return;
     }
     dev->link.accepted = true;
+    dev->link.kept = flags & 1; /* "session present" */
     filters(dev, text, &count); /* config.c has checked the names */
     for (int i = 0; i < count; i++)
         list[i] = text[i];
+    dev->link.filters = count;
     int rc = mosquitto_subscribe_multiple(mosq, &dev->link.subscribe_mid, count, list, 1, 0, NULL);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = subscribe_own(dev, mosq);
     if (rc != MOSQ_ERR_SUCCESS)
         drop(&dev->link, SIGDEV_ERR_UNREACHABLE, mosquitto_strerror(rc));
 }
@@ -154,9 +168,16 @@ static void on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, 
     };
     struct sigdev *dev = arg;
     (void)mosq;
+    if (mid == dev->link.own_mid)
+        dev->link.own_refused = count < 1 || granted[0] >= 128;
     if (mid != dev->link.subscribe_mid)
         return;
     dev->link.subscribe_mid = 0;
+    if (count != dev->link.filters) {
+        drop(&dev->link, SIGDEV_ERR_UNREACHABLE,
+             "the broker does not answer each of our subscriptions");
+        return;
+    }
     for (int i = 0; i < count && i < FILTERS_MAX; i++) {
         if (granted[i] < 128)
             continue;
@@ -204,7 +225,10 @@ static void on_disconnect(struct mosquitto *mosq, void *arg, int reason,
     struct sigdev *dev = arg;
     (void)mosq;
     (void)properties;
-    if (reason >= 128)
+    if (reason == MQTT_RC_SESSION_TAKEN_OVER)
+        link_fail(&dev->link, SIGDEV_ERR_TAKEN_OVER,
+                  "another connection has taken over our client id");
+    else if (reason >= 128)
         link_fail(&dev->link, SIGDEV_ERR_UNREACHABLE, mosquitto_reason_string(reason));
 }
 
@@ -315,6 +339,8 @@ bool link_io(struct sigdev *dev, uint32_t events)
     bool dead = events & (EPOLLERR | EPOLLHUP);
     if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
         l->tcp_pending = false;
+    if (events & EPOLLIN)
+        l->heard_at = now_ms();
     if ((events & EPOLLIN) || dead || l->more || handshaking(l)) {
         if (!read_all(dev))
             return false;

@@ -154,6 +154,17 @@ static enum status take_body(char *payload, const struct envelope *e, struct sig
     return s;
 }
 
+/* A word for a type that no version of the protocol we know has, or the bridge's question whether
+ * somebody listens, which the acknowledgement has answered. */
+static bool is_foreign_type(const struct envelope *e)
+{
+    struct json_span type = e->field[FIELD_TYPE];
+    for (int t = 0; t < MSG_TYPE_COUNT; t++)
+        if (t != MSG_PING && json_equals(type, msg_type_name((enum msg_type)t)))
+            return false;
+    return type.type == JSON_STRING;
+}
+
 enum sigdev_error sigdev_parse(const struct sigdev_self *self, const struct sigdev_topic *topic,
                                char *payload, size_t len, struct sigdev_message *out, char *why,
                                size_t why_size)
@@ -167,6 +178,8 @@ enum sigdev_error sigdev_parse(const struct sigdev_self *self, const struct sigd
     if (len > SIGDEV_PAYLOAD_MAX)
         return core_refuse(SIGDEV_ERR_TOO_LARGE, "the payload is too long", why, why_size);
     enum status s = envelope_parse(payload, len, bridge ? SIDE_BRIDGE : SIDE_PEER, &e, &problem);
+    if (s == STATUS_INVALID_MESSAGE && is_foreign_type(&e))
+        return core_refuse(SIGDEV_ERR_UNKNOWN_TYPE, problem.text, why, why_size);
     if (s == STATUS_OK)
         s = check_ends(self, topic, &e, &problem);
     if (s == STATUS_OK)

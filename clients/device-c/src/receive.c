@@ -75,6 +75,14 @@ static void dispatch(struct sigdev *dev, const struct sigdev_topic *topic, struc
         handler(dev, topic->from, m, user);
 }
 
+/* Our own: the retained one that stood there, the echo of what we publish, or somebody else's. */
+static void receive_own(struct sigdev *dev, char *payload, size_t len, bool retained)
+{
+    struct sigdev_presence p;
+    if (sigdev_parse_presence(payload, len, &p, NULL, 0) == SIGDEV_OK)
+        own_received(dev, &p, retained);
+}
+
 static void receive_presence(struct sigdev *dev, const struct sigdev_topic *topic, char *payload,
                              size_t len)
 {
@@ -94,9 +102,14 @@ static void receive_message(struct sigdev *dev, const struct sigdev_topic *topic
     struct sigdev_message m;
     char why[WHY_SIZE] = "";
     int64_t max_age = dev->config.max_age_ms;
+    uint64_t digest = sigdev_digest(&dev->recent, topic, payload, len);
     enum sigdev_error e = sigdev_parse(&dev->self, topic, payload, len, &m, why, sizeof why);
-    if (e != SIGDEV_OK) {
+    if (e == SIGDEV_ERR_UNKNOWN_TYPE) {
+        count(dev, &dev->stats.ignored);
+    } else if (e != SIGDEV_OK) {
         refuse(dev, topic->from, e, why);
+    } else if (sigdev_is_repeated(&dev->recent, &m, digest)) {
+        count(dev, &dev->stats.repeated);
     } else if (max_age && sigdev_is_old(&m, wall_ms(), max_age)) {
         refuse(dev, topic->from, SIGDEV_ERR_TOO_OLD, "sent longer ago than max_age_ms");
     } else {
@@ -116,10 +129,12 @@ void receive(struct sigdev *dev, const struct mosquitto_message *message)
         refuse(dev, NULL, SIGDEV_ERR_TOPIC, "a topic that was not subscribed to");
         return;
     }
-    bool inbox = topic.kind == SIGDEV_TOPIC_INBOX;
-    if (!inbox && strcmp(topic.from, dev->self.peer) == 0)
+    bool own = topic.kind != SIGDEV_TOPIC_INBOX && strcmp(topic.from, dev->self.peer) == 0;
+    if (own && topic.kind == SIGDEV_TOPIC_ROOM)
         return; /* what we told the room ourselves */
-    if (topic.kind == SIGDEV_TOPIC_PRESENCE)
+    if (own)
+        receive_own(dev, payload, len, message->retain);
+    else if (topic.kind == SIGDEV_TOPIC_PRESENCE)
         receive_presence(dev, &topic, payload, len);
     else if (message->retain)
         refuse(dev, topic.from, SIGDEV_ERR_MESSAGE, "a retained message would come back for ever");

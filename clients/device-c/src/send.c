@@ -1,5 +1,6 @@
 #include "adapter.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,25 +56,49 @@ static enum sigdev_error check_target(const struct sigdev *dev, const char *to,
     return sigdev_topic_to(&dev->self, to, topic, sizeof topic);
 }
 
-enum sigdev_error sigdev_send(struct sigdev *dev, const char *to, const struct sigdev_message *m)
+/* No two messages of ours are the same: `sent` rises from one to the next, also when several are
+ * sent in one millisecond or the clock is set back. Without a clock an `id` does it. */
+static void stamp(struct sigdev *dev, struct sigdev_message *m, char id[SIGDEV_ID_MAX])
+{
+    int64_t now = wall_ms();
+    if (m->sent_ms)
+        return;
+    if (now || dev->last_sent_ms) {
+        dev->last_sent_ms = now > dev->last_sent_ms ? now : dev->last_sent_ms + 1;
+        m->sent_ms = dev->last_sent_ms;
+    } else if (!m->id.p) {
+        snprintf(id, SIGDEV_ID_MAX, "%08" PRIx32 "-%" PRIu64, dev->run, ++dev->last_id);
+        m->id = sigdev_str(id);
+    }
+}
+
+static enum sigdev_error write_and_enqueue(struct sigdev *dev, const struct sigdev_message *m,
+                                           struct outgoing *o)
 {
     struct sigdev_message stamped = *m;
+    char id[SIGDEV_ID_MAX];
+    pthread_mutex_lock(&dev->sending);
+    stamp(dev, &stamped, id);
+    enum sigdev_error e = write_payload(&stamped, o);
+    if (e == SIGDEV_OK)
+        e = enqueue(dev, o);
+    pthread_mutex_unlock(&dev->sending);
+    return e;
+}
+
+enum sigdev_error sigdev_send(struct sigdev *dev, const char *to, const struct sigdev_message *m)
+{
     enum sigdev_error e = check_target(dev, to, m);
     if (e != SIGDEV_OK)
         return e;
     struct outgoing *o = calloc(1, sizeof *o);
     if (!o)
         return SIGDEV_ERR_NO_MEMORY;
-    if (!stamped.sent_ms)
-        stamped.sent_ms = wall_ms();
-    e = write_payload(&stamped, o);
-    if (e == SIGDEV_OK) {
-        o->type = m->type;
-        o->queued_ms = now_ms();
-        snprintf(o->to, sizeof o->to, "%s", to ? to : "");
-        snprintf(o->id, sizeof o->id, "%.*s", (int)m->id.len, m->id.p ? m->id.p : "");
-        e = enqueue(dev, o);
-    }
+    o->type = m->type;
+    o->queued_ms = now_ms();
+    snprintf(o->to, sizeof o->to, "%s", to ? to : "");
+    snprintf(o->id, sizeof o->id, "%.*s", (int)m->id.len, m->id.p ? m->id.p : "");
+    e = write_and_enqueue(dev, m, o);
     if (e == SIGDEV_OK)
         device_wake(dev);
     else

@@ -53,8 +53,11 @@
  *         struct sigdev_message m;
  *         if (sigdev_topic_parse(&me, topic_in, topic_len, &t) || t.kind != SIGDEV_TOPIC_INBOX)
  *             return;
+ *         uint64_t digest = sigdev_digest(&recent, &t, payload, payload_len);
  *         if (sigdev_parse(&me, &t, payload, payload_len, &m, NULL, 0))
  *             return;
+ *         if (sigdev_is_repeated(&recent, &m, digest))
+ *             return; // QoS 1: at least once
  *         if (m.type == SIGDEV_OFFER)
  *             webrtc_set_remote_offer(t.from, m.call.p, m.sdp.p);
  *         else if (m.type == SIGDEV_CANDIDATE && !m.candidate.end)
@@ -78,7 +81,13 @@
  *     // 6. End the call: SIGDEV_BYE to the viewer. Leave the room: publish an empty retained
  *     //    payload on the presence topic, then disconnect.
  *
- * After a lost connection do 1 to 3 again. Losing the broker never ends a call: only `bye` does. */
+ * After a lost connection do 1 to 3 again. Losing the broker never ends a call: only `bye` does.
+ *
+ * That others see the truth of you: use the same client id each time, so that the broker ends what
+ * is left of an earlier connection before the new one begins; put a `ttl_s` into the presence and
+ * publish it again at half of that; and subscribe to your own presence topic: when it is cleared
+ * while you are here (the late will of an older connection), publish it again, at most once a
+ * second. */
 #ifndef SIGDEV_CORE_H
 #define SIGDEV_CORE_H
 
@@ -117,7 +126,11 @@ enum sigdev_error {
     SIGDEV_ERR_TLS,         /* no TLS connection: certificate, key or CA */
     SIGDEV_ERR_UNREACHABLE, /* no connection to the broker, or it was lost */
     SIGDEV_ERR_NO_MEMORY,
-    SIGDEV_ERR_SYSTEM, /* the operating system refused: descriptors, threads */
+    SIGDEV_ERR_SYSTEM,     /* the operating system refused: descriptors, threads */
+    SIGDEV_ERR_TAKEN_OVER, /* somebody else uses our name */
+    /* The core's again. */
+    SIGDEV_ERR_UNKNOWN_TYPE, /* a message of a type that is not known here, or a `ping`: pass over
+                                it in silence, it may be of a later version of the protocol */
     SIGDEV_ERR_COUNT
 };
 
@@ -325,6 +338,34 @@ struct sigdev_ice_walk {
 };
 SIGDEV_API enum sigdev_error sigdev_next_ice_server(struct sigdev_ice_walk *walk,
                                                     struct sigdev_ice_server *out);
+
+/* QoS 1 means at least once: when an acknowledgement is lost, the same bytes come a second time. A
+ * message that says `sent` or `id` and is byte for byte one of the last few of its sender is such a
+ * redelivery. The ring is yours: 8 bytes for each message that is remembered, 16 are enough for a
+ * device with one viewer. Zero-initialise it but for its first two members.
+ *
+ *     static uint64_t digests[SIGDEV_RECENT];
+ *     static struct sigdev_recent recent = {digests, SIGDEV_RECENT};
+ *     uint64_t digest = sigdev_digest(&recent, &t, payload, len);     (before it is decoded)
+ *     if (!sigdev_parse(&me, &t, payload, len, &m, NULL, 0) &&
+ *         !sigdev_is_repeated(&recent, &m, digest))
+ *         ...
+ *
+ * When you send, let `sent_ms` rise strictly, or give each message an `id` of its own: then who
+ * gets it can tell a redelivery from a second message with the same words. */
+#define SIGDEV_RECENT 16
+struct sigdev_recent {
+    uint64_t *digests; /* yours, zeroed */
+    size_t size;       /* how many of them */
+    size_t next;
+    uint64_t seed; /* any number that others cannot guess, or 0; not to be changed later */
+};
+SIGDEV_API uint64_t sigdev_digest(const struct sigdev_recent *recent,
+                                  const struct sigdev_topic *topic, const char *payload,
+                                  size_t len);
+/* True: it came before. False: it is new, and remembered if it says `sent` or `id`. */
+SIGDEV_API bool sigdev_is_repeated(struct sigdev_recent *recent, const struct sigdev_message *m,
+                                   uint64_t digest);
 
 /* True when the message says when it was sent and that is more than max_age_ms before now_ms.
  * A device that slept with a durable MQTT session passes over such messages. */

@@ -2,7 +2,9 @@
  *
  * It connects with a will, subscribes to the device's inbox, publishes its presence, hands what
  * comes in to your callbacks and sends what you give it. When the connection is lost it comes back
- * by itself (jittered exponential backoff), subscribes again and publishes the presence again.
+ * by itself (jittered exponential backoff, for ever), subscribes again, publishes the presence
+ * again, and says so in on.state. Each attempt reads the TLS files anew: a renewed certificate
+ * needs no restart.
  *
  * A handle is one device in one room. A process may have as many handles as it likes.
  *
@@ -29,8 +31,9 @@
  * libev..., and call sigdev_service() whenever it is readable. That one descriptor stays the same
  * for the whole life of the handle, and it stands for the socket, the timers and what other threads
  *     send: there is nothing else to watch and no deadline to keep. Callbacks run inside
- *     sigdev_service(). Only the name lookup of `host` can block it: give an address or a Unix
- *     socket if your loop cannot bear that.
+ *     sigdev_service(). Only the name lookup of `host` can block it, at each attempt to connect and
+ *     for as long as the system's resolver takes (with glibc's defaults and no name server in
+ *     reach, 10 s for each server): give an address or a Unix socket if your loop cannot bear that.
  *
  * Thread rule: sigdev_create, start, stop, open, service and destroy of one handle belong to one
  * thread. Everything under "Sending" and "Asking" may be called from any thread at any time between
@@ -40,10 +43,21 @@
  *
  * Ownership: everything given is copied. What a callback gets lives until it returns.
  *
- * Delivery: QoS 1, at least once, in order: what the broker had not acknowledged when the
- * connection broke is sent again. While there is no connection, and while the broker is slow,
- * messages wait in a queue bounded in number, bytes and age; what does not fit is refused with
- * SIGDEV_ERR_FULL, what grew too old is reported through on.undelivered.
+ * Delivery: QoS 1 and in order: what the broker had not acknowledged when the connection broke is
+ * sent again, byte for byte. `sent` rises strictly from message to message, so that whoever gets
+ * one twice can tell; what we get twice ourselves is dropped and counted. While there is no
+ * connection, and while the broker is slow, messages wait in a queue bounded in number, bytes and
+ * age; what does not fit is refused with SIGDEV_ERR_FULL, what grew too old is reported through
+ * on.undelivered.
+ *
+ * Presence: it stands while we are there and goes when we go, by the will, or by `ttl_s` if the
+ * broker went with us. We listen to our own presence topic: when something clears it while we are
+ * here (the late will of an older connection, another broker's), it is published again, at most
+ * once a second, and slower if it is cleared again and again (up to once a minute).
+ *
+ * One name, one device: the broker ends the older of two connections with one client id, and the
+ * loser comes back after a growing pause (retry_max_ms and up to eight times that), so that two
+ * devices that were given one name do not fight; each is told through on.contested.
  *
  * Errors: as in core.h. Side effect on the process: libmosquitto ignores SIGPIPE. */
 #ifndef SIGDEV_MOSQUITTO_H
@@ -72,6 +86,11 @@ struct sigdev_status {
     enum sigdev_error error; /* WAITING: why; STOPPED: whether it left cleanly; else SIGDEV_OK */
     const char *text;        /* the same as a sentence with what the broker or system said; "" */
     int64_t retry_ms;        /* WAITING: milliseconds until the next attempt */
+    /* ONLINE: */
+    bool again;        /* not for the first time since sigdev_start() or sigdev_open() */
+    bool session_kept; /* the broker still had our session (only with `durable`): what came
+                          meanwhile is delivered */
+    int64_t away_ms;   /* again: for so long nobody could reach us */
 };
 
 /* A message that did not reach `to` (NULL: the room). */
@@ -108,6 +127,11 @@ struct sigdev_handlers {
     void (*presence)(struct sigdev *dev, const char *peer, const struct sigdev_presence *p,
                      void *user);
     void (*state)(struct sigdev *dev, const struct sigdev_status *status, void *user);
+    /* Somebody else changed our own presence. p->gone: it had been cleared and is being published
+     * again. Else: *p stands there, which is not ours: another device has our name, or, after a
+     * restart of the broker, an old presence of ours was restored. Told at most once in ten
+     * seconds each. */
+    void (*contested)(struct sigdev *dev, const struct sigdev_presence *p, void *user);
     void (*undelivered)(struct sigdev *dev, const struct sigdev_failure *failure, void *user);
     /* A payload that was refused or passed over: from whom (NULL: unknown topic), and why. */
     void (*refused)(struct sigdev *dev, const char *from, enum sigdev_error error, const char *why,
@@ -134,7 +158,9 @@ struct sigdev_config {
                               what is left of an earlier connection before this one begins */
     enum sigdev_mqtt mqtt; /* MQTT 5. A 3.1.1 broker cannot say NO_PEER, nor FORBIDDEN of what we
                               publish */
-    unsigned keepalive_s;  /* 30; 5 to 3600. A dead connection is noticed after about twice that */
+    unsigned keepalive_s;  /* 30; 5 to 3600. A connection that died without a word is noticed by us
+                              after one to two and a quarter times that since the broker was last
+                              heard, by the broker after one and a half times */
     bool durable;          /* the broker keeps what comes while we are away */
     uint32_t durable_s;    /* for so long (MQTT 5); 3600 */
     bool qos0;             /* send signaling with QoS 0: no queueing in the broker, no failures */
@@ -148,7 +174,10 @@ struct sigdev_config {
 
     /* What others see of us. */
     const char *meta; /* JSON object; none */
-    uint32_t ttl_s;   /* 2 to 86400: the presence is renewed at half of it; 0: no ttl */
+    uint32_t ttl_s;   /* 120; 2 to 86400: the presence is renewed at half of it, and without that
+                         bridges take us for gone */
+    bool no_ttl;      /* no such promise: a device that vanishes together with its broker, which
+                         cannot send the will, is taken for present until somebody probes it */
     bool no_bundle;   /* do not tell that several candidates may come in one message */
     uint32_t limit_sdp, limit_line, limit_candidates; /* see struct sigdev_presence */
 
@@ -163,7 +192,8 @@ struct sigdev_config {
     int64_t max_age_ms;      /* received messages sent longer ago are passed over; 0: off. Needs
                                 clocks that agree */
     int64_t retry_min_ms;    /* first backoff; 1000 */
-    int64_t retry_max_ms;    /* longest backoff; 60000 */
+    int64_t retry_max_ms;    /* longest backoff; 60000. After a refused login or subscription: at
+                                once so long */
     int64_t handshake_ms;    /* from connect to ONLINE, then it is tried again; 20000 */
 
     struct sigdev_handlers on;
@@ -240,6 +270,11 @@ struct sigdev_stats {
     uint64_t too_old;     /* received, but older than max_age_ms */
     uint64_t undelivered; /* reported through on.undelivered */
     uint64_t connects;    /* times ONLINE was reached */
+    uint64_t repeated;    /* came a second time and were dropped */
+    uint64_t ignored;     /* of a type that is not known here, and the bridge's `ping` */
+    uint64_t restored;    /* times our presence had been cleared by somebody else */
+    uint64_t contested;   /* times somebody else's presence stood in the place of ours */
+    bool watched;         /* the broker lets us see our own presence: the two above can be known */
     unsigned queued;      /* messages that wait now */
     size_t queued_bytes;
 };
