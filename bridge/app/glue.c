@@ -7,9 +7,10 @@ struct now parts_now(void)
     return (struct now){clock_mono_us(), clock_wall_ms()};
 }
 
-static void on_up(void *arg)
+static void on_up(void *arg, bool kept)
 {
     struct parts *p = arg;
+    (void)kept;
     router_bus_up(&p->router, parts_now());
 }
 

@@ -53,15 +53,26 @@ static void put_link(struct parts *p, struct buf *b)
     struct mqtt_link_stats s;
     mqtt_link_stats(p->link, &s);
     put(b, "sigbridge_broker_connects_total", "counter", "Connections to the broker.", s.connects);
+    put(b, "sigbridge_broker_sessions_lost_total", "counter",
+        "Times that the broker had forgotten the bridge's session.", s.sessions_lost);
+    put(b, "sigbridge_broker_given_up_total", "counter",
+        "Connections given up because the broker did not answer.", s.given_up);
+    put(b, "sigbridge_broker_repeated_total", "counter",
+        "Messages that the broker sent again and that were passed over.", s.repeated);
+    put(b, "sigbridge_broker_subscriptions_refused", "gauge",
+        "Subscriptions that the broker refuses, and that are tried again.",
+        s.subscriptions_refused);
     put(b, "sigbridge_outbound_queued", "gauge", "Messages that wait to go to the broker.",
         s.queued);
     put(b, "sigbridge_outbound_queued_bytes", "gauge", "Bytes of clients' messages among them.",
         s.queued_bytes);
     put(b, "sigbridge_outbound_in_flight", "gauge", "Messages without PUBACK.", s.in_flight);
     put(b, "sigbridge_outbound_expired_total", "counter",
-        "Messages that grew too old while the broker was away.", s.expired);
+        "Messages that grew too old while the broker was away or slow.", s.expired);
     put(b, "sigbridge_outbound_refused_total", "counter",
         "Messages refused because the outage buffer was full.", s.refused_full);
+    put(b, "sigbridge_outbound_own_refused_total", "counter",
+        "Messages of the bridge's own that found no room to wait.", s.refused_ours);
 }
 
 static void put_server(struct parts *p, struct buf *b)

@@ -10,8 +10,11 @@
 #include <string.h>
 
 enum {
-    BROKER_RECEIVE_MAX = 65535
-}; /* otherwise retained floods are cut off: mosquitto queues 1000 */
+    /* Otherwise retained floods are cut off: mosquitto queues 1000. */
+    BROKER_RECEIVE_MAX = MQTT_AGAIN_MAX,
+    SESSION_PRESENT = 0x01, /* MQTT 5 3.2.2.1.1 */
+    REFUSED = 0x80          /* MQTT 5 3.9.3: reason codes from here on */
+};
 
 /* Of connections that broke earlier than this, the first few are forgiven; then each counts as a
  * failed attempt. */
@@ -33,13 +36,24 @@ static enum status outcome_of(int reason)
     }
 }
 
+static void say_session_lost(struct mqtt_link *l)
+{
+    l->stats.sessions_lost++;
+    log_line(LOG_WARN, "broker-session-lost",
+             LOG_S("why", "the broker forgot the bridge: it was away for longer than it keeps"
+                          " sessions, or was started again without what it had saved"),
+             LOG_S("consequence", "what was sent to the bridge meanwhile is lost"),
+             LOG_I("kept_s", MQTT_LINK_SESSION_EXPIRY), LOG_END);
+}
+
 static void on_connect(struct mosquitto *mosq, void *arg, int rc, int flags,
                        const mosquitto_property *props)
 {
     struct mqtt_link *l = arg;
+    bool kept = flags & SESSION_PRESENT;
     (void)mosq;
-    (void)flags;
     (void)props;
+    l->attempt_us = -1;
     if (rc != 0) {
         char trouble[sizeof l->trouble];
         l->refused = true;
@@ -54,13 +68,20 @@ static void on_connect(struct mosquitto *mosq, void *arg, int rc, int flags,
         return;
     }
     l->connected = true;
+    l->gave_up = false;
     l->attempts = 0;
     l->connected_us = clock_mono_us();
+    l->refused_wait_s = MQTT_LINK_REFUSED_MIN_S;
+    mqtt_alive_begin(&l->alive, l->connected_us);
+    mqtt_again_up(&l->again, kept);
     l->stats.connects++;
     l->trouble[0] = '\0';
     log_line(LOG_INFO, "broker-connected", LOG_S("host", l->o.host), LOG_I("port", l->o.port),
-             LOG_END);
-    l->events.up(l->events.arg);
+             LOG_I("session_kept", kept), LOG_END);
+    if (l->had_session && !kept)
+        say_session_lost(l);
+    l->had_session = true;
+    l->events.up(l->events.arg, kept);
 }
 
 static void on_disconnect(struct mosquitto *mosq, void *arg, int rc,
@@ -72,6 +93,7 @@ static void on_disconnect(struct mosquitto *mosq, void *arg, int rc,
     (void)props;
     mqtt_link_unwatch(l);
     l->connected = false;
+    l->attempt_us = -1;
     mqtt_subs_release(&l->subs);
     if (was) {
         bool held = clock_mono_us() - l->connected_us >= STEADY_US;
@@ -80,9 +102,9 @@ static void on_disconnect(struct mosquitto *mosq, void *arg, int rc,
             l->attempts = l->brief - BRIEF_FREE;
         mqtt_queue_return(&l->queue);
         l->renew = true;
-        snprintf(l->trouble, sizeof l->trouble, "the connection to the broker broke: %s",
-                 mosquitto_strerror(rc));
-        log_line(LOG_WARN, "broker-lost", LOG_S("why", mosquitto_strerror(rc)), LOG_END);
+        const char *why = l->gave_up ? "it does not answer" : mosquitto_strerror(rc);
+        snprintf(l->trouble, sizeof l->trouble, "the connection to the broker broke: %s", why);
+        log_line(LOG_WARN, "broker-lost", LOG_S("why", why), LOG_END);
         l->events.down(l->events.arg);
     } else if (rc != MOSQ_ERR_SUCCESS && !l->refused) {
         mqtt_link_say_unreachable(l, "ended the connection before it let the bridge in",
@@ -97,15 +119,19 @@ static void on_message(struct mosquitto *mosq, void *arg, const struct mosquitto
     struct mqtt_link *l = arg;
     char *name = NULL, *value = NULL;
     struct text reason = text_of_str("");
+    struct text payload = text_of(m->payloadlen ? m->payload : "", (size_t)m->payloadlen);
     (void)mosq;
+    mqtt_alive_seen(&l->alive, clock_mono_us());
+    if (m->qos > 0 && mqtt_again_had(&l->again, (uint16_t)m->mid, m->topic, payload, m->retain)) {
+        l->stats.repeated++;
+        return;
+    }
     if (m->payloadlen == 0 &&
         mosquitto_property_read_string_pair(props, MQTT_PROP_USER_PROPERTY, &name, &value, false)) {
         if (strcmp(name, "reason") == 0)
             reason = text_of_str(value);
     }
-    l->events.message(l->events.arg, m->topic,
-                      text_of(m->payloadlen ? m->payload : "", (size_t)m->payloadlen), m->retain,
-                      reason);
+    l->events.message(l->events.arg, m->topic, payload, m->retain, reason);
     free(name);
     free(value);
 }
@@ -117,8 +143,18 @@ static void on_publish(struct mosquitto *mosq, void *arg, int mid, int reason,
     struct mqtt_item *i = mqtt_queue_by_mid(&l->queue, mid);
     (void)mosq;
     (void)props;
+    mqtt_alive_seen(&l->alive, clock_mono_us());
     if (i)
         mqtt_link_finish(l, i, outcome_of(reason), reason != MQTT_RC_NO_MATCHING_SUBSCRIBERS);
+}
+
+static void refused(struct mqtt_link *l, const struct mqtt_sub *sub, const char *filter)
+{
+    if (l->subs.refused_count == 0)
+        l->refused_again_us = clock_mono_us() + (int64_t)l->refused_wait_s * 1000000;
+    mqtt_subs_refuse(&l->subs, filter);
+    if (!sub->again)
+        l->events.refused(l->events.arg, filter);
 }
 
 static void on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, const int *granted,
@@ -127,10 +163,16 @@ static void on_subscribe(struct mosquitto *mosq, void *arg, int mid, int count, 
     struct mqtt_link *l = arg;
     (void)mosq;
     (void)props;
+    mqtt_alive_seen(&l->alive, clock_mono_us());
+    mqtt_again_over(&l->again);
     struct mqtt_sub *sub = mqtt_subs_by_mid(&l->subs, mid);
-    for (int i = 0; sub && i < count && (size_t)i < sub->count; i++)
-        if (granted[i] >= 0x80)
-            l->events.refused(l->events.arg, sub->filters[i]);
+    for (size_t i = 0; sub && i < sub->count; i++) {
+        /* One without a result is as good as refused. */
+        if (i >= (size_t)count || granted[i] >= REFUSED)
+            refused(l, sub, sub->filters[i]);
+        else if (sub->again)
+            log_line(LOG_INFO, "subscription-granted", LOG_S("filter", sub->filters[i]), LOG_END);
+    }
     mqtt_subs_drop(sub);
 }
 
@@ -183,7 +225,7 @@ enum status mqtt_client_set_up(struct mqtt_link *l, struct problem *why)
 {
     mosquitto_int_option(l->mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
     mosquitto_int_option(l->mosq, MOSQ_OPT_TCP_NODELAY, 1);
-    mosquitto_int_option(l->mosq, MOSQ_OPT_SEND_MAXIMUM, MQTT_LINK_WINDOW);
+    mosquitto_int_option(l->mosq, MOSQ_OPT_SEND_MAXIMUM, MQTT_QUEUE_WINDOW);
     mosquitto_int_option(l->mosq, MOSQ_OPT_RECEIVE_MAXIMUM, BROKER_RECEIVE_MAX);
     if (mosquitto_will_set_v5(l->mosq, l->o.will_topic, (int)strlen(l->o.will_payload),
                               l->o.will_payload, 1, true, NULL) != MOSQ_ERR_SUCCESS)

@@ -3,6 +3,8 @@
 #ifndef SIGBRIDGE_IO_MQTT_CLIENT_H
 #define SIGBRIDGE_IO_MQTT_CLIENT_H
 
+#include "io/mqtt_again.h"
+#include "io/mqtt_alive.h"
 #include "io/mqtt_link.h"
 #include "io/mqtt_queue.h"
 #include "io/mqtt_subs.h"
@@ -18,6 +20,8 @@ struct mqtt_link {
     struct mqtt_queue queue;
     struct mqtt_link_stats stats;
     struct mqtt_subs subs;
+    struct mqtt_again again;
+    struct mqtt_alive alive;
     ev_io readable, writable;
     ev_timer second;
     ev_timer rest; /* more is to be read, though the socket may not say so */
@@ -25,8 +29,13 @@ struct mqtt_link {
     int attempts; /* since the last connection */
     int brief;    /* connections since the last that held for STEADY_US */
     int64_t connected_us;
+    int64_t attempt_us;       /* when the attempt that is under way began; -1: none is */
+    int64_t refused_again_us; /* when refused subscriptions are tried again */
+    int refused_wait_s;
     bool connected;
-    bool refused; /* in this attempt, with a reason that says more than the end that follows */
+    bool had_session; /* the broker let us in before, and was to keep what it knows of us */
+    bool gave_up;     /* this connection: it is about to end */
+    bool refused;     /* in this attempt, with a reason that says more than the end that follows */
     bool tried;
     bool renew; /* before the next attempt: libmosquitto still holds what we sent */
     char trouble[300];

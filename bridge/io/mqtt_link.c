@@ -5,6 +5,7 @@
 #include "io/mqtt_client.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <mqtt_protocol.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ void mqtt_link_stats(const struct mqtt_link *l, struct mqtt_link_stats *out)
     out->queued = l->queue.waiting_count;
     out->queued_bytes = l->queue.bytes;
     out->in_flight = l->queue.in_flight_count;
+    out->subscriptions_refused = l->subs.refused_count;
 }
 
 void mqtt_link_unwatch(struct mqtt_link *l)
@@ -68,6 +70,7 @@ static void watch(struct mqtt_link *l)
 void mqtt_link_retry_later(struct mqtt_link *l)
 {
     int64_t ms = MQTT_LINK_BACKOFF_MIN_MS;
+    l->attempt_us = -1;
     for (int i = 0; i < l->attempts && ms < MQTT_LINK_BACKOFF_MAX_MS; i++)
         ms *= 2;
     if (ms > MQTT_LINK_BACKOFF_MAX_MS)
@@ -146,7 +149,7 @@ static enum status hand_over(struct mqtt_link *l, struct mqtt_item *i)
     case MOSQ_ERR_NO_CONN:
     case MOSQ_ERR_CONN_LOST:
     case MOSQ_ERR_ERRNO:
-        mqtt_queue_sent(&l->queue, i, mid);
+        mqtt_queue_sent(&l->queue, i, mid, clock_mono_us());
         return STATUS_OK;
     case MOSQ_ERR_OVERSIZE_PACKET:
     case MOSQ_ERR_PAYLOAD_SIZE:
@@ -159,11 +162,10 @@ static enum status hand_over(struct mqtt_link *l, struct mqtt_item *i)
 static void pump(struct mqtt_link *l)
 {
     struct mqtt_item *i;
-    while (l->connected && l->queue.in_flight_count < MQTT_LINK_WINDOW &&
-           (i = mqtt_queue_first(&l->queue))) {
+    while (l->connected && (i = mqtt_queue_next(&l->queue))) {
         enum status s = hand_over(l, i);
         if (s != STATUS_OK)
-            mqtt_link_finish(l, i, s, false);
+            mqtt_link_finish(l, i, s, i->handed);
     }
     watch_writes(l);
 }
@@ -172,11 +174,11 @@ enum status mqtt_link_publish(void *bus, const struct publication *p)
 {
     struct mqtt_link *l = bus;
     enum status why;
-    bool at_once =
-        l->connected && l->queue.waiting_count == 0 && l->queue.in_flight_count < MQTT_LINK_WINDOW;
+    bool at_once = l->connected && mqtt_queue_free(&l->queue, p);
     struct mqtt_item *i = mqtt_queue_add(&l->queue, p, clock_mono_us(), at_once, &why);
     if (!i) {
-        l->stats.refused_full++;
+        uint64_t *refused = p->ours ? &l->stats.refused_ours : &l->stats.refused_full;
+        ++*refused;
         return why;
     }
     /* The bridge hears of a failure through `published`, never from within this call: so only what
@@ -192,17 +194,25 @@ enum status mqtt_link_publish(void *bus, const struct publication *p)
     return STATUS_OK;
 }
 
+/* Drops what could not be sent. */
+static int send_subscribe(struct mqtt_link *l, struct mqtt_sub *sub)
+{
+    int rc = sub ? mosquitto_subscribe_multiple(l->mosq, &sub->mid, (int)sub->count, sub->filters,
+                                                1, 0, NULL)
+                 : MOSQ_ERR_NOMEM;
+    if (rc != MOSQ_ERR_SUCCESS)
+        mqtt_subs_drop(sub);
+    else
+        sub->sent_us = clock_mono_us();
+    return rc;
+}
+
 void mqtt_link_subscribe(void *bus, const char *const *filters, size_t count)
 {
     struct mqtt_link *l = bus;
     if (!l->connected)
         return;
-    struct mqtt_sub *sub = mqtt_subs_add(&l->subs, filters, count);
-    int rc =
-        sub ? mosquitto_subscribe_multiple(l->mosq, &sub->mid, (int)count, sub->filters, 1, 0, NULL)
-            : MOSQ_ERR_NOMEM;
-    if (rc != MOSQ_ERR_SUCCESS)
-        mqtt_subs_drop(sub);
+    int rc = send_subscribe(l, mqtt_subs_add(&l->subs, filters, count));
     if (rc == MOSQ_ERR_OVERSIZE_PACKET && count > 1) {
         mqtt_link_subscribe(l, filters, count / 2);
         mqtt_link_subscribe(l, filters + count / 2, count - count / 2);
@@ -219,6 +229,7 @@ void mqtt_link_unsubscribe(void *bus, const char *filter)
     struct mqtt_link *l = bus;
     if (!l->connected)
         return;
+    mqtt_subs_forget(&l->subs, filter);
     mosquitto_unsubscribe(l->mosq, NULL, filter);
     watch_writes(l);
 }
@@ -291,23 +302,70 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     pump(l);
 }
 
+/* What waits and is too old, whether the broker is away or only slow. What is with the broker has
+ * its end when it answers, or when the connection is given up and it waits again. */
 static void expire(struct mqtt_link *l)
 {
     struct mqtt_item *i;
     int64_t then = clock_mono_us() - l->o.outage_age_us;
-    while (!l->connected && (i = mqtt_queue_older(&l->queue, then))) {
+    while ((i = mqtt_queue_older(&l->queue, then))) {
         l->stats.expired++;
-        mqtt_link_finish(l, i, STATUS_UNAVAILABLE, false);
+        mqtt_link_finish(l, i, STATUS_UNAVAILABLE, i->handed);
     }
+}
+
+/* Lets libmosquitto find the end of a connection that leads nowhere. */
+static void give_up(struct mqtt_link *l)
+{
+    l->gave_up = true;
+    l->stats.given_up++;
+    shutdown(mosquitto_socket(l->mosq), SHUT_RDWR);
+}
+
+static void check_alive(struct mqtt_link *l, int64_t now)
+{
+    int unsent = 0;
+    if (ioctl(mosquitto_socket(l->mosq), SIOCOUTQ, &unsent) != 0)
+        unsent = 0;
+    mqtt_alive_tick(&l->alive, unsent, now);
+    if (!l->gave_up && mqtt_alive_lost(&l->alive, mqtt_queue_oldest_us(&l->queue),
+                                       mqtt_subs_oldest_us(&l->subs), now))
+        give_up(l);
+}
+
+static void retry_refused(struct mqtt_link *l, int64_t now)
+{
+    if (l->subs.refused_count == 0 || now < l->refused_again_us)
+        return;
+    l->refused_wait_s = l->refused_wait_s * 2 < MQTT_LINK_REFUSED_MAX_S ? l->refused_wait_s * 2
+                                                                        : MQTT_LINK_REFUSED_MAX_S;
+    (void)send_subscribe(l, mqtt_subs_retry(&l->subs));
+}
+
+/* A broker that takes the connection and stays silent: frozen, or not a broker. */
+static void check_attempt(struct mqtt_link *l, int64_t now)
+{
+    if (l->connected || l->attempt_us < 0 ||
+        now - l->attempt_us < (int64_t)MQTT_LINK_CONNECT_S * 1000000)
+        return;
+    mqtt_link_unwatch(l); /* the next attempt closes the socket */
+    mqtt_link_say_unreachable(l, "cannot be reached", "it does not answer");
+    mqtt_link_retry_later(l);
 }
 
 static void on_second(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct mqtt_link *l = w->data;
+    int64_t now = clock_mono_us();
     (void)loop;
     (void)events;
-    if (mosquitto_socket(l->mosq) >= 0)
+    check_attempt(l, now);
+    if (mosquitto_socket(l->mosq) >= 0 && !ev_is_active(&l->retry))
         mosquitto_loop_misc(l->mosq);
+    if (l->connected) {
+        check_alive(l, now);
+        retry_refused(l, now);
+    }
     expire(l);
     pump(l);
 }
@@ -352,6 +410,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
         mqtt_link_retry_later(l);
         return;
     }
+    l->attempt_us = clock_mono_us();
     /* A failed first connect leaves its parameters behind, so a reconnect will do from then on. */
     int rc = l->tried ? mosquitto_reconnect_async(l->mosq) : connect_first(l);
     if (rc == MOSQ_ERR_SUCCESS)
@@ -400,6 +459,7 @@ enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
     l->loop = loop;
     mqtt_queue_init(&l->queue, o->outage_bytes);
     mqtt_subs_init(&l->subs);
+    l->attempt_us = -1;
     snprintf(l->trouble, sizeof l->trouble, "the broker has not answered yet");
     ev_init(&l->readable, on_readable);
     ev_init(&l->writable, on_writable);
@@ -407,7 +467,8 @@ enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
     ev_timer_init(&l->rest, on_rest, 0., 0.);
     ev_timer_init(&l->retry, on_retry, 0., 0.);
     l->readable.data = l->writable.data = l->second.data = l->rest.data = l->retry.data = l;
-    l->mosq = mosquitto_new(o->client_id, false, l);
+    if (mqtt_again_init(&l->again))
+        l->mosq = mosquitto_new(o->client_id, false, l);
     enum status s = l->mosq ? mqtt_client_set_up(l, why)
                             : problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
     if (s != STATUS_OK) {
@@ -445,9 +506,13 @@ void mqtt_link_stop(struct mqtt_link *l)
     if (l->mosq)
         mosquitto_destroy(l->mosq);
     mqtt_subs_release(&l->subs);
+    mqtt_again_release(&l->again);
     struct link *at;
-    while ((at = list_first(&l->queue.in_flight)) || (at = list_first(&l->queue.waiting)))
-        mqtt_link_finish(l, LIST_ITEM(at, struct mqtt_item, at), STATUS_UNAVAILABLE, false);
+    while ((at = list_first(&l->queue.in_flight)) || (at = list_first(&l->queue.waiting))) {
+        struct mqtt_item *i = LIST_ITEM(at, struct mqtt_item, at);
+        mqtt_link_finish(l, i, STATUS_UNAVAILABLE, i->handed);
+    }
+    mqtt_queue_release(&l->queue);
     mosquitto_lib_cleanup();
     free(l);
 }

@@ -1,13 +1,16 @@
 /* The bridge's one MQTT 5 connection, on libmosquitto, driven by the loop.
  *
- * What is published waits in one queue, in order: up to MQTT_LINK_WINDOW messages are with the
- * broker at a time, and while the broker is away everything waits. Clients' messages may fill it up
- * to outage_bytes and wait up to outage_age; the bridge's own messages are not counted: they are
- * bounded by the number of its sessions. It reconnects by itself, with jittered exponential
- * backoff.
+ * What is published waits in one queue, in order: so many messages are with the broker at a time as
+ * mqtt_queue.h says, and while the broker is away everything waits. Clients' messages may fill it
+ * up to outage_bytes and wait up to outage_age, also for a broker that is only slow; the bridge's
+ * own messages have a bound of their own. It reconnects by itself, with jittered exponential
+ * backoff, and gives up connections that lead nowhere: see mqtt_alive.h.
  *
- * A name in the broker's address is resolved by getaddrinfo(), which blocks: use an address or a
- * Unix socket. Threads: the loop's. */
+ * Each message from the broker is reported once, though QoS 1 may bring it twice: see mqtt_again.h.
+ *
+ * A name in the broker's address is resolved by getaddrinfo(), which blocks the loop while a name
+ * server does not answer: use an address, a name from /etc/hosts or a Unix socket. Threads: the
+ * loop's. */
 #ifndef SIGBRIDGE_IO_MQTT_LINK_H
 #define SIGBRIDGE_IO_MQTT_LINK_H
 
@@ -22,10 +25,12 @@ struct ev_loop;
 struct mqtt_link;
 
 enum {
-    MQTT_LINK_WINDOW = 100, /* publications without PUBACK; platform limits make more slower */
     MQTT_LINK_SESSION_EXPIRY = 60, /* seconds the broker keeps our subscriptions for us */
     MQTT_LINK_BACKOFF_MIN_MS = 50,
-    MQTT_LINK_BACKOFF_MAX_MS = 5000
+    MQTT_LINK_BACKOFF_MAX_MS = 5000,
+    MQTT_LINK_CONNECT_S = 10,     /* from the first packet to CONNACK */
+    MQTT_LINK_REFUSED_MIN_S = 30, /* until refused subscriptions are tried again, doubling */
+    MQTT_LINK_REFUSED_MAX_S = 600
 };
 
 /* Strings are the caller's and outlive the link. */
@@ -45,18 +50,27 @@ struct mqtt_link_options {
 
 /* All are called from the loop, never from within a call into the link except mqtt_link_stop(). */
 struct mqtt_link_events {
-    void (*up)(void *arg); /* connected: subscribe now, that goes out before anything queued */
+    /* Connected: subscribe now, that goes out before anything queued. kept: the broker has our
+     * session of before, so that nothing that came meanwhile is missing. */
+    void (*up)(void *arg, bool kept);
     void (*down)(void *arg);
     void (*message)(void *arg, const char *topic, struct text payload, bool retained,
                     struct text reason);
+    /* found: with STATUS_OK, somebody subscribes to the topic; with STATUS_UNAVAILABLE, the broker
+     * has had the message without acknowledging it, so that it may have arrived all the same. */
     void (*published)(void *arg, struct delivery *d, enum status status, bool found);
+    /* Once for each filter and connection; it is tried again by itself. */
     void (*refused)(void *arg, const char *filter);
     void *arg;
 };
 
 struct mqtt_link_stats {
     size_t queued, queued_bytes, in_flight;
-    uint64_t connects, expired, refused_full;
+    size_t subscriptions_refused;
+    uint64_t connects, expired, refused_full, refused_ours;
+    uint64_t sessions_lost; /* of those that the broker was to keep for us */
+    uint64_t repeated;      /* messages that came again and were passed over */
+    uint64_t given_up;      /* connections on which the broker did not answer */
 };
 
 /* Makes the link and begins to connect; `up` follows. STATUS_BAD_CONFIG with a sentence when the

@@ -5,7 +5,9 @@
 
 void mqtt_subs_init(struct mqtt_subs *s)
 {
+    *s = (struct mqtt_subs){0};
     list_init(&s->waiting);
+    list_init(&s->refused);
 }
 
 void mqtt_subs_drop(struct mqtt_sub *sub)
@@ -21,8 +23,9 @@ void mqtt_subs_drop(struct mqtt_sub *sub)
 void mqtt_subs_release(struct mqtt_subs *s)
 {
     struct link *l;
-    while ((l = list_first(&s->waiting)))
+    while ((l = list_first(&s->waiting)) || (l = list_first(&s->refused)))
         mqtt_subs_drop(LIST_ITEM(l, struct mqtt_sub, at));
+    s->refused_count = 0;
 }
 
 struct mqtt_sub *mqtt_subs_add(struct mqtt_subs *s, const char *const *filters, size_t count)
@@ -30,8 +33,7 @@ struct mqtt_sub *mqtt_subs_add(struct mqtt_subs *s, const char *const *filters, 
     struct mqtt_sub *sub = malloc(sizeof *sub + count * sizeof *sub->filters);
     if (!sub)
         return NULL;
-    sub->mid = 0;
-    sub->count = 0;
+    *sub = (struct mqtt_sub){0};
     list_init(&sub->at);
     while (sub->count < count && (sub->filters[sub->count] = strdup(filters[sub->count])))
         sub->count++;
@@ -52,4 +54,54 @@ struct mqtt_sub *mqtt_subs_by_mid(const struct mqtt_subs *s, int mid)
             return sub;
     }
     return NULL;
+}
+
+int64_t mqtt_subs_oldest_us(const struct mqtt_subs *s)
+{
+    struct link *l = list_first(&s->waiting);
+    return l ? LIST_ITEM(l, struct mqtt_sub, at)->sent_us : -1;
+}
+
+void mqtt_subs_refuse(struct mqtt_subs *s, const char *filter)
+{
+    mqtt_subs_forget(s, filter);
+    struct mqtt_sub *sub =
+        s->refused_count < MQTT_SUBS_REFUSED_MAX ? mqtt_subs_add(s, &filter, 1) : NULL;
+    if (!sub)
+        return;
+    list_remove(&sub->at);
+    list_add(&s->refused, &sub->at);
+    s->refused_count++;
+}
+
+void mqtt_subs_forget(struct mqtt_subs *s, const char *filter)
+{
+    LIST_EACH(l, &s->refused)
+    {
+        struct mqtt_sub *sub = LIST_ITEM(l, struct mqtt_sub, at);
+        if (strcmp(sub->filters[0], filter) == 0) {
+            mqtt_subs_drop(sub);
+            s->refused_count--;
+            return;
+        }
+    }
+}
+
+struct mqtt_sub *mqtt_subs_retry(struct mqtt_subs *s)
+{
+    const char *filters[MQTT_SUBS_REFUSED_MAX];
+    size_t count = 0;
+    struct link *l;
+    LIST_EACH(at, &s->refused)
+    {
+        filters[count++] = LIST_ITEM(at, struct mqtt_sub, at)->filters[0];
+    }
+    struct mqtt_sub *sub = count ? mqtt_subs_add(s, filters, count) : NULL;
+    if (!sub)
+        return NULL;
+    sub->again = true;
+    while ((l = list_first(&s->refused)))
+        mqtt_subs_drop(LIST_ITEM(l, struct mqtt_sub, at));
+    s->refused_count = 0;
+    return sub;
 }
