@@ -11,6 +11,8 @@ import { codeBlock, codeBlocks } from "./readme.mjs";
 import { allTopic, answerSdp, candidate, inboxTopic, metric, Mqtt, newRoom, presenceTopic, sdp, sees } from "./world.mjs";
 
 const files = ["one-machine.conf", "certificates.conf", "fleet.conf"];
+/* In brokers.test.mjs and proxies.test.mjs. */
+const elsewhere = ["site.conf", "nginx.conf", "haproxy.cfg", "LARGER-BROKERS.md"];
 const hasSocket = (file) => file !== "fleet.conf";
 const byCertificate = ["--certificate"];
 const refused = (error) => error.code === 0x87;
@@ -18,10 +20,10 @@ const refused = (error) => error.code === 0x87;
 /* ---- the folder ---- */
 
 test("every file of the folder is used here", () => {
-    assert.deepEqual(readdirSync(source).sort(), [...files, "README.md", "ca.cnf"].sort());
+    assert.deepEqual(readdirSync(source).sort(), [...files, ...elsewhere, "README.md", "ca.cnf"].sort());
 });
 
-for (const name of files)
+for (const name of [...files, "site.conf"])
     test(`the README explains every setting of ${name}`, () => {
         const readme = readFileSync(join(source, "README.md"), "utf8");
         const settings = readFileSync(join(source, name), "utf8").match(/^[a-z_]+(?= )/gm);
@@ -50,10 +52,12 @@ test("the README's commands do what they say", async () => {
     assert.match(readFileSync(join(dir, "sigbridge-ca/bridge1-password"), "utf8"), /^[0-9a-f]{32}\n$/);
     assert.equal(readFileSync(join(dir, "tmpfiles.d/sigbridge-broker.conf"), "utf8"), "d /run/sigbridge 2750 mosquitto sigbridge\n");
     const installed = (name) => readFileSync(join(dir, "mosquitto", name), "utf8");
+    assert.match(installed("conf.d/sigbridge-site.conf"), /^remote_password [0-9a-f]{32}$/m);
+    assert.equal(statSync(join(dir, "mosquitto/conf.d/sigbridge-site.conf")).mode & 0o777, 0o640);
     assert.equal(installed("conf.d/sigbridge.conf"), readFileSync(join(source, "certificates.conf"), "utf8"));
     assert.equal(statSync(join(dir, "mosquitto/certs/sigbridge.key")).mode & 0o777, 0o640);
     assert.deepEqual(installed("sigbridge-devices.acl").match(/^user .*/gm), ["user cam1", "user cam2"]);
-    assert.deepEqual(installed("sigbridge-bridges.acl").match(/^user .*/gm), ["user bridge1"]);
+    assert.deepEqual(installed("sigbridge-bridges.acl").match(/^user .*/gm), ["user bridge1", "user site1"]);
     const verified = await run("openssl", ["verify", "-CAfile", join(dir, "sigbridge-ca/ca.crt"), "-CRLfile", join(dir, "mosquitto/certs/sigbridge-ca.crl"), "-crl_check",
         join(dir, "sigbridge-ca/door1.crt")]);
     assert.match(verified.stderr + verified.stdout, /certificate revoked/);
