@@ -8,6 +8,9 @@
  * is not when it joined: ten years. */
 static const int64_t OLDEST_MS = 10LL * 366 * 24 * 3600 * 1000;
 
+/* The last that is known of a run; one that was killed has no end. */
+#define RUN_END "max(started_ms, coalesce(swept_ms, 0), coalesce(ended_ms, 0))"
+
 static const char *const sql[HISTORY_COUNT] = {
     [HISTORY_BEGIN] = "BEGIN IMMEDIATE",
     [HISTORY_COMMIT] = "COMMIT",
@@ -20,6 +23,7 @@ static const char *const sql[HISTORY_COUNT] = {
      * by as much as clocks differ: so the index on (peer, joined_ms) leads there, however long the
      * history is. */
     [HISTORY_FIND_ENDED] = "SELECT id, bridge, sid, since_ms FROM membership"
+                           " INDEXED BY membership_peer"
                            " WHERE room = ?1 AND peer = ?2 AND left_ms IS NOT NULL"
                            " AND joined_ms BETWEEN ?3 - 60000 AND ?3 ORDER BY id DESC LIMIT 1",
     [HISTORY_UPDATE] = "UPDATE membership SET kind = ?2, transport = ?3, meta = ?4,"
@@ -38,12 +42,12 @@ static const char *const sql[HISTORY_COUNT] = {
     [HISTORY_RUN_ENDED] = "UPDATE run SET ended_ms = ?1 WHERE id = ?2",
     [HISTORY_OLDEST] = "SELECT min(at) FROM (SELECT * FROM (SELECT left_ms AS at FROM membership"
                        " WHERE left_ms IS NOT NULL AND NOT uncleared ORDER BY left_ms LIMIT 1)"
-                       " UNION ALL SELECT min(started_ms) FROM run WHERE id < ?1)",
+                       " UNION ALL SELECT " RUN_END " FROM run WHERE id < ?1)",
     [HISTORY_PRUNE] = "DELETE FROM membership WHERE id IN (SELECT id FROM membership"
                       " WHERE left_ms IS NOT NULL AND NOT uncleared AND left_ms < ?1"
                       " ORDER BY left_ms LIMIT ?2)",
     [HISTORY_PRUNE_RUNS] = "DELETE FROM run WHERE id IN (SELECT id FROM run WHERE id < ?3"
-                           " AND max(started_ms, coalesce(swept_ms, 0), coalesce(ended_ms, 0)) < ?1"
+                           " AND " RUN_END " < ?1"
                            " ORDER BY id LIMIT ?2)",
 };
 
@@ -284,23 +288,27 @@ int store_history_oldest(struct store_history *h, int64_t *oldest_ms)
     return rc == SQLITE_ROW ? SQLITE_OK : reset;
 }
 
-int store_history_prune(struct store_history *h, int64_t before_ms, int limit, int *deleted)
+static int prune(struct store_history *h, enum history_statement which, int64_t before_ms,
+                 int limit, int *deleted)
 {
-    sqlite3_stmt *q = h->statements[HISTORY_PRUNE];
+    sqlite3_stmt *q = h->statements[which];
     sqlite3_bind_int64(q, 1, before_ms);
     sqlite3_bind_int(q, 2, limit);
+    if (which == HISTORY_PRUNE_RUNS)
+        sqlite3_bind_int64(q, 3, h->run);
     int rc = run(q);
     *deleted = rc == SQLITE_OK ? sqlite3_changes(h->db) : 0;
     return rc;
 }
 
-int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit)
+int store_history_prune(struct store_history *h, int64_t before_ms, int limit, int *deleted)
 {
-    sqlite3_stmt *q = h->statements[HISTORY_PRUNE_RUNS];
-    sqlite3_bind_int64(q, 1, before_ms);
-    sqlite3_bind_int(q, 2, limit);
-    sqlite3_bind_int64(q, 3, h->run);
-    return run(q);
+    return prune(h, HISTORY_PRUNE, before_ms, limit, deleted);
+}
+
+int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit, int *deleted)
+{
+    return prune(h, HISTORY_PRUNE_RUNS, before_ms, limit, deleted);
 }
 
 bool store_history_shows_damage(int rc)

@@ -52,14 +52,14 @@ int store_history_end_run(struct store_history *h, int64_t now_ms);
 
 int store_history_apply(struct store_history *h, const struct store_event *e);
 
-/* When the oldest membership that has ended did so, or the oldest earlier run began, whichever is
- * first; INT64_MAX: there is none. */
+/* When the first of the memberships and earlier runs ended that have done so; INT64_MAX: there is
+ * none. */
 int store_history_oldest(struct store_history *h, int64_t *oldest_ms);
 /* Deletes the oldest `limit` of the memberships that ended before before_ms, but none whose
  * presence may still have to be cleared in the broker. */
 int store_history_prune(struct store_history *h, int64_t before_ms, int limit, int *deleted);
 /* Likewise, of the earlier runs. */
-int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit);
+int store_history_prune_runs(struct store_history *h, int64_t before_ms, int limit, int *deleted);
 
 /* A result that says that the file is no sound database. */
 bool store_history_shows_damage(int rc);

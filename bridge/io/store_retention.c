@@ -39,15 +39,15 @@ static void end_pass(struct store_retention *r, int64_t mono_us)
 int store_retention_step(struct store_retention *r, struct store_history *h, int64_t wall_ms,
                          int64_t mono_us, int *deleted)
 {
+    int runs = 0;
     *deleted = 0;
     int rc = store_history_begin(h);
     if (rc == SQLITE_OK && !r->under_way)
         rc = begin_pass(r, h, wall_ms);
     if (rc == SQLITE_OK)
         rc = store_history_prune(h, r->before_ms, STORE_PRUNE_ROWS, deleted);
-    bool last = *deleted < STORE_PRUNE_ROWS;
-    if (rc == SQLITE_OK && last)
-        rc = store_history_prune_runs(h, r->before_ms, STORE_PRUNE_ROWS);
+    if (rc == SQLITE_OK && *deleted < STORE_PRUNE_ROWS)
+        rc = store_history_prune_runs(h, r->before_ms, STORE_PRUNE_ROWS - *deleted, &runs);
     if (rc == SQLITE_OK)
         rc = store_history_commit(h);
     if (rc != SQLITE_OK) {
@@ -55,7 +55,7 @@ int store_retention_step(struct store_retention *r, struct store_history *h, int
         return rc;
     }
     r->deleted += (uint64_t)*deleted;
-    if (last)
+    if (*deleted + runs < STORE_PRUNE_ROWS)
         end_pass(r, mono_us);
     return SQLITE_OK;
 }

@@ -1,5 +1,5 @@
 if(SIGBRIDGE_BRIDGE)
-  foreach(part store store_disk store_migrate store_queue store_query)
+  foreach(part store store_damaged store_disk store_migrate store_queue store_query store_retention)
     sigbridge_unit(${part} sigbridge_store)
     target_sources(test_${part} PRIVATE test_store_util.c)
   endforeach()
