@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -177,6 +178,16 @@ void test_sql_file(const char *path, const char *file)
     close(fd);
     close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     test_sql(path, sql);
+}
+
+void test_copy(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct stat st;
+    assert_int_equal(fstat(in, &st), 0);
+    assert_int_equal(sendfile(out, in, NULL, (size_t)st.st_size), st.st_size);
+    close(in);
+    close(out);
 }
 
 void test_assert_sound(const char *path)

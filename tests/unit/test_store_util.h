@@ -42,6 +42,7 @@ const char *test_history(const char *path, struct buf *out);
 int test_sql_int(const char *path, const char *sql); /* the first column of the first row */
 void test_sql(const char *path, const char *sql);
 void test_sql_file(const char *path, const char *file); /* runs the SQL in it */
+void test_copy(const char *from, const char *to);       /* one file, which nobody has open */
 void test_assert_sound(const char *path);               /* PRAGMA integrity_check says ok */
 
 /* Runs this program again with three arguments and waits for its end. True: it was killed by

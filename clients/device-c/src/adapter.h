@@ -32,6 +32,7 @@
 #define WHY_SIZE       240
 #define FILTERS_MAX    3
 #define STABLE_MS      5000 /* a connection that lived shorter does not reset the backoff */
+#define SUSPICIOUS     3    /* so many of them in a row, each ended by the broker */
 #define RECENT         64   /* messages whose redelivery is recognized */
 #define PRESENCE_SIZE  (SIGDEV_META_MAX + 512)
 #define CLIENT_ID_SIZE (2 * SIGDEV_NAME_MAX + 2)
@@ -89,6 +90,7 @@ struct link {
     bool subscribed;  /* every filter granted */
     bool announced;   /* our presence went out */
     bool silent;      /* it ended because nothing was heard any more */
+    bool closed;      /* the broker ended it, without a word */
     bool more;        /* decrypted bytes wait although the socket is empty */
     bool drop;        /* a callback wants the connection to end, `failure` says why */
     bool closing;     /* DISCONNECT is on its way */
@@ -118,7 +120,6 @@ enum {
 struct own {
     int64_t since[OWN_SINCES]; /* `since` of what we published; -1: none */
     unsigned next;
-    bool announced; /* at all, in this run */
     int64_t published_at, restored_at;
     int64_t restore_at; /* NEVER: it stands */
     unsigned restores;  /* shortly after one another */
@@ -150,6 +151,7 @@ struct sigdev {
     int family;        /* 0: as the resolver says; else which one the next attempt is held to */
     unsigned attempts; /* failed ones in a row */
     unsigned rivals;   /* connections in a row that somebody of our name ended */
+    unsigned cut_off;  /* ... that the broker ended soon after they stood */
     uint64_t random;
     int64_t online_at, since_wall_ms;
     int64_t away_since; /* 0: was not there yet */

@@ -135,12 +135,19 @@ static int64_t backoff_ms(struct sigdev *dev, enum sigdev_error why)
 /* How long the connection stood decides whether the pauses begin from the shortest again. Two
  * devices with one client id throw each other out, and mosquitto before 2.0.15 does not say why: so
  * a connection has to stand for longer than the other one's pause, which is about as long as ours.
- */
-static void judge_connection(struct sigdev *dev, enum sigdev_error why)
+ * The will of the one that is thrown out takes its presence along, so nothing of it is seen. */
+static void judge_connection(struct sigdev *dev, struct failure *failure)
 {
+    enum sigdev_error why = failure->error;
     int64_t stood = dev->online_at ? now_ms() - dev->online_at : 0;
-    if (stood >= STABLE_MS + 2 * dev->wait_ms)
-        dev->attempts = 0;
+    bool stable = stood >= STABLE_MS + 2 * dev->wait_ms;
+    if (stable)
+        dev->attempts = dev->cut_off = 0;
+    else if (dev->online_at && dev->link.closed && ++dev->cut_off >= SUSPICIOUS)
+        snprintf(failure->text, sizeof failure->text,
+                 "the broker has closed %u connections shortly after they stood: does another "
+                 "device use the client id %.64s?",
+                 dev->cut_off, dev->client_id);
     bool long_since = stood >= STABLE_MS + 10 * dev->config.retry_max_ms;
     if (long_since)
         dev->rivals = 0;
@@ -165,7 +172,6 @@ static void lost(struct sigdev *dev)
     }
     if (dev->state == SIGDEV_STATE_ONLINE)
         dev->away_since = dev->link.silent ? dev->link.heard_at : now;
-    link_close(dev);
     pthread_mutex_lock(&dev->lock);
     queue_forget_mids(&dev->queue);
     pthread_mutex_unlock(&dev->lock);
@@ -173,7 +179,8 @@ static void lost(struct sigdev *dev)
         dev->family = dev->family == 1 ? 2 : 1;
     if (why.error == SIGDEV_OK)
         why.error = SIGDEV_ERR_UNREACHABLE;
-    judge_connection(dev, why.error);
+    judge_connection(dev, &why);
+    link_close(dev);
     dev->wait_ms = backoff_ms(dev, why.error);
     dev->attempts++;
     dev->handshake_at = dev->misc_at = dev->renew_at = dev->own.restore_at = NEVER;

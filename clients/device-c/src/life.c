@@ -115,9 +115,9 @@ enum sigdev_error device_begin(struct sigdev *dev, enum drive drive)
     if (dev->has_thread)
         return SIGDEV_ERR_STATE;
     dev->drive = drive;
-    dev->attempts = dev->rivals = 0;
+    dev->attempts = dev->rivals = dev->cut_off = 0;
     dev->online_at = dev->away_since = dev->wait_ms = 0;
-    dev->own.announced = dev->own.rival = false;
+    dev->own.rival = false;
     dev->clearing = false;
     dev->retry_at = 0; /* at once */
     dev->leave_error = SIGDEV_OK;

@@ -46,6 +46,7 @@ void link_fail_code(struct sigdev *dev, int rc, int err)
     struct link *l = &dev->link;
     bool tls = broke_in_tls(dev, rc, err);
     char text[WHY_SIZE];
+    l->closed = rc == MOSQ_ERR_CONN_LOST || (rc == MOSQ_ERR_ERRNO && err == ECONNRESET);
     l->silent = rc == MOSQ_ERR_KEEPALIVE || (rc == MOSQ_ERR_ERRNO && err == ETIMEDOUT);
     if (tls && l->log[0])
         snprintf(text, sizeof text, "%s", l->log);

@@ -27,7 +27,6 @@ void own_published(struct sigdev *dev)
         o->since[o->next] = dev->since_wall_ms;
         o->next = (o->next + 1) % OWN_SINCES;
     }
-    o->announced = true;
     o->published_at = now_ms();
     o->restore_at = NEVER;
 }
@@ -72,7 +71,7 @@ void own_received(struct sigdev *dev, struct sigdev_presence *p, bool retained)
     } else if (is_ours(o, p->since_ms)) {
         if (dev->link.announced)
             o->restore_at = NEVER;
-    } else if (!retained || o->announced) {
+    } else if (!retained || dev->away_since) { /* else it may be of our own last run */
         o->restore_at = NEVER; /* somebody of this name is seen: no fight about the place */
         rival(dev, p);
     }
