@@ -9,6 +9,7 @@ import { numberOf } from "./ledger.mjs";
 import { signalFrame } from "./session.mjs";
 
 const REMEMBERED = 256;
+const NO_SUBSCRIBER = 0x10;
 
 export class FaultDevice {
     constructor({ name, room, address, ledger, persistent = false, keepalive = 2, heeds = true }) {
@@ -24,6 +25,7 @@ export class FaultDevice {
         this.repaired = 0; /* presence that it published again because it was cleared */
         this.queue = [];
         this.byId = new Map();
+        this.reasons = new Map(); /* of PUBACKs, by packet: mqtt.js keeps them to itself */
         this.ids = 0;
         this.connects = 0;
         this.onFrame = () => {};
@@ -49,6 +51,7 @@ export class FaultDevice {
         });
         this.ready = new Promise((resolve) => (this.#isReady = resolve));
         client.on("error", () => {});
+        client.on("packetreceive", ({ cmd, messageId, reasonCode }) => cmd === "puback" && this.reasons.set(messageId, reasonCode));
         client.on("message", (topic, payload, packet) => client === this.client && this.#take(topic, payload.toString(), packet));
         client.on("connect", ({ sessionPresent }) => client === this.client && this.#connected(sessionPresent));
         client.on("close", () => {
@@ -134,7 +137,8 @@ export class FaultDevice {
         let word;
         try {
             const packet = await client.publishAsync(topic, text, { qos: 1 });
-            word = packet?.reasonCode === 16 ? "peer-not-found" : "ack";
+            word = this.reasons.get(packet.messageId) === NO_SUBSCRIBER ? "peer-not-found" : "ack";
+            this.reasons.delete(packet.messageId);
         } catch {
             word = undefined; /* this client was ended; the next one says it again */
         }
@@ -174,6 +178,11 @@ export class FaultDevice {
         this.client = null;
         this.up = false;
         this.over = true;
+        this.busy = false;
+        for (const { record, resolve } of this.queue.splice(0)) { /* it was only in the program's memory */
+            this.ledger.outcome(record, "interrupted");
+            resolve("interrupted");
+        }
         client.end(true);
         client.stream.destroy();
     }

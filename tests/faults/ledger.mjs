@@ -29,7 +29,7 @@ export class Ledger {
         const key = `${from}>${to}/${call}`;
         let pair = this.pairs.get(key);
         if (!pair)
-            this.pairs.set(key, pair = { key, from, to, next: 1, records: new Map(), heard: new Map() });
+            this.pairs.set(key, pair = { key, from, to, next: 1, folded: 0, records: new Map(), heard: new Map() });
         return pair;
     }
 
@@ -53,6 +53,10 @@ export class Ledger {
     got(by, from, to, call, n) {
         const pair = this.#pair(from, to, call);
         const record = pair.records.get(n);
+        if (!record && n <= pair.folded) {
+            this.doubled.push(`${pair.key} ${n} at ${by}, long after the first`);
+            return undefined;
+        }
         if (!record) {
             this.fault(`${by} got number ${n} of ${pair.key}, which nobody sent`);
             return undefined;
@@ -81,6 +85,26 @@ export class Ledger {
 
     get unsettled() {
         return [...this.records()].filter((record) => record.outcome === undefined);
+    }
+
+    /* For those who go on for hours: counts what was answered before `until` and forgets it. */
+    fold(broken, until) {
+        const kept = new Map();
+        for (const [key, pair] of this.pairs) {
+            const late = [...pair.records.values()].filter((r) => r.outcome === undefined || r.answered >= until);
+            kept.set(key, { pair, late });
+            late.forEach((record) => pair.records.delete(record.n));
+        }
+        const result = this.count(broken);
+        Object.assign(this, { wrong: [], doubled: [], reordered: [] });
+        for (const [key, { pair, late }] of kept) {
+            const calls = !key.endsWith("/") && !late.length; /* a call's name comes once */
+            if (calls)
+                this.pairs.delete(key);
+            pair.folded = (late.length ? Math.min(...late.map(({ n }) => n)) : pair.next) - 1;
+            pair.records = new Map(late.map((record) => [record.n, record]));
+        }
+        return result;
     }
 
     /* `broken`: when the fault began. */

@@ -3,16 +3,12 @@
  *     node tests/faults/matrix.mjs [--short] [--only ROW[/COLUMN]]... [--json FILE] [--list] */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { runCell, summary } from "./cell.mjs";
+import { runCell } from "./cell.mjs";
 import { moments } from "./moments.mjs";
 import { mayMount } from "./small_disk.mjs";
-import socket from "./rows_socket.mjs";
-import broker from "./rows_broker.mjs";
-import bridge from "./rows_bridge.mjs";
-import device from "./rows_device.mjs";
-import store from "./rows_store.mjs";
+import { summary } from "./strike.mjs";
+import { rows } from "./rows.mjs";
 
-const rows = [...socket, ...broker, ...bridge, ...device, ...store];
 const columns = Object.keys(moments);
 const SHOWN = 12; /* failures of one cell */
 

@@ -14,8 +14,8 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /* Each member to the next ones of its room, one of a room to all of it. */
 export class Idle {
-    constructor(site, { every = 120 } = {}) {
-        Object.assign(this, { site, every, counts: {}, least: {} });
+    constructor(site, { every = 120, trickle = true } = {}) {
+        Object.assign(this, { site, every, trickle, counts: {}, least: {}, timers: [] });
         this.pairs = [];
         for (const room of ["a", "b"]) {
             const members = site.members(room);
@@ -27,7 +27,8 @@ export class Idle {
     }
 
     start() {
-        this.stopped = false;
+        if (!this.trickle)
+            return;
         this.timers = this.pairs.map(({ from, to }, i) => setInterval(() => !from.over && !from.quiet && from.say(to.name), this.every + i % 7));
         this.timers.push(setInterval(() => {
             const all = this.site.sessions[0];
@@ -41,7 +42,6 @@ export class Idle {
 
     async stop() {
         this.timers.forEach(clearInterval);
-        this.stopped = true;
     }
 }
 
@@ -52,6 +52,7 @@ const CALLS_MIN = 1;
 export class Handshake extends Idle {
     constructor(site, options) {
         super(site, { every: 250, ...options });
+        this.between = options?.between ?? 40;
         this.counts = { calls: 0, failed: 0 };
         this.calls = [];
         const [s, d] = [site.sessions, site.devices];
@@ -103,9 +104,11 @@ export class Handshake extends Idle {
     }
 }
 
+let calls = 0; /* so that no name of a call comes twice */
+
 class Call {
     constructor(column, caller, callee, holds, i) {
-        Object.assign(this, { column, caller, callee, holds, i, number: 0, running: false, held: false });
+        Object.assign(this, { column, caller, callee, holds, i, running: false, held: false });
     }
 
     describe() {
@@ -119,7 +122,7 @@ class Call {
     async run() {
         this.running = true;
         while (!this.column.ending) {
-            this.id = `c${this.i}-${++this.number}`;
+            this.id = `c${this.i}-${++calls}`;
             Object.assign(this, { near: 0, far: 0, state: "offered", epochs: this.#epochs(), held: false, broken: false });
             const done = new Promise((resolve) => (this.done = resolve));
             this.say(this.caller, "offer", this.callee);
@@ -131,7 +134,7 @@ class Call {
                 this.column.counts.failed++;
             else
                 this.column.counts.calls++;
-            await sleep(this.broken ? 200 : 40);
+            await sleep(this.broken ? 200 : this.column.between);
         }
         this.running = false;
     }
@@ -198,9 +201,9 @@ class Call {
 
 /* Many that come, say a few words, and go. */
 export class Storm extends Idle {
-    constructor(site, { crowd = 40, ...options } = {}) {
+    constructor(site, { crowd = 40, linger = 200, stay = true, ...options } = {}) {
         super(site, { every: 250, ...options });
-        this.crowd = crowd;
+        Object.assign(this, { crowd, linger, stay });
         this.counts = { joins: 0, leaves: 0 };
         this.least = { joins: crowd * 2, leaves: crowd };
     }
@@ -225,16 +228,16 @@ export class Storm extends Idle {
             await session.start();
             this.counts.joins++;
             await Promise.all([session.say(host.name), session.say(host.name)]);
-            await sleep(100 + Math.random() * 300);
+            await sleep(this.linger * (0.5 + Math.random()));
             if (this.ending)
                 break;
             await session.leave();
             this.counts.leaves++;
-            await sleep(50 + Math.random() * 200);
+            await sleep(this.linger * Math.random());
         }
         if (session.state === "idle")
             await session.start();
-        if (i % 2)
+        if (i % 2 || !this.stay)
             await session.leave(); /* half of them stay */
     }
 

@@ -1,6 +1,7 @@
 /* Rows: what happens to bridges. */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const gone = { told: ["peer-not-found", "interrupted", "unexpected-answer"], rejoin: "victims" };
+const gone = { told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer", "device:unexpected-answer"],
+    rejoin: "victims" };
 
 /* The sessions of a bridge that is about to vanish find the next one. */
 function lead(site, slot, to) {
@@ -10,7 +11,7 @@ function lead(site, slot, to) {
 
 export default [
     {
-        key: "bridge-kill", title: "bridge killed, another one there",
+        key: "bridge-kill", soak: true, title: "bridge killed, another one there",
         async break(site, context) {
             const [one, two] = site.bridges;
             context.sessions = site.on(two);
@@ -56,7 +57,7 @@ export default [
         recovery: { name: "bridge kill", of: "back", from: "break" },
     },
     {
-        key: "bridge-kill-restart", title: "bridge killed and started again at once",
+        key: "bridge-kill-restart", soak: true, title: "bridge killed and started again at once",
         async break(site, { victims }) {
             const [, two] = site.bridges;
             for (const session of site.on(two))
@@ -85,7 +86,7 @@ export default [
         least: { during: 5 },
     },
     {
-        key: "bridge-drain", title: "bridge drained, its sessions go to another one",
+        key: "bridge-drain", soak: true, title: "bridge drained, its sessions go to another one",
         async break(site, context) {
             const [one, two] = site.bridges;
             lead(site, two, one);
@@ -138,12 +139,12 @@ export default [
         /* Longer than 1.5 times its keepalive: its will fires meanwhile. */
         lasts: 10_000,
         mend: (site) => site.bridges[1].program.kill("SIGCONT"),
-        expects: { ...gone, told: [...gone.told, "unavailable"] },
+        expects: { ...gone, told: [...gone.told, "unavailable", "device:unavailable"] },
         recovery: { name: "bridge frozen", of: "back", from: "break" },
         flows: 40_000, within: 20_000,
     },
     {
-        key: "sighup", title: "SIGHUP in the middle, ten times",
+        key: "sighup", soak: true, title: "SIGHUP in the middle, ten times",
         async break(site) {
             for (let i = 0; i < 10; i++) {
                 for (const { program } of site.bridges)

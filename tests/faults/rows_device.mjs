@@ -22,7 +22,7 @@ export default [
                 device.quiet = false;
             }
         },
-        expects: { told: gone, devices: true },
+        expects: { told: [...gone, "interrupted"], devices: true }, /* what the killed ones were about to say */
         short: ["handshake"],
     },
     {
@@ -41,7 +41,7 @@ export default [
         short: ["idle"],
     },
     {
-        key: "device-cut", title: "connection of the devices cut (RST), back at once",
+        key: "device-cut", soak: true, title: "connection of the devices cut (RST), back at once",
         break(site, { victims }) {
             for (const device of site.devices) {
                 victims.add(device.name);

@@ -8,7 +8,7 @@ const other = (site, bridge) => site.bridges[(bridge.i + 1) % site.bridges.lengt
 
 export default [
     {
-        key: "socket-cut", title: "socket cut, back on the same bridge",
+        key: "socket-cut", soak: true, title: "socket cut, back on the same bridge",
         break: (site) => half(site).forEach((s) => s.wire.cut()),
         lasts: 600,
         mend: (site) => half(site).forEach((s) => s.wire.heal()),
@@ -16,7 +16,7 @@ export default [
         short: ["handshake"],
     },
     {
-        key: "socket-blackhole", title: "socket without a FIN, back on the same bridge",
+        key: "socket-blackhole", soak: true, title: "socket without a FIN, back on the same bridge",
         break: (site) => half(site).forEach((s) => s.wire.blackhole()),
         lasts: 4000,
         mend: (site) => half(site).forEach((s) => s.wire.heal()),
@@ -24,7 +24,7 @@ export default [
         short: ["storm"],
     },
     {
-        key: "socket-elsewhere", title: "socket cut, back on another bridge",
+        key: "socket-elsewhere", soak: true, title: "socket cut, back on another bridge",
         break(site) {
             for (const session of half(site)) {
                 site.lead(session, other(site, session.bridge));
@@ -35,7 +35,7 @@ export default [
         short: ["idle", "handshake"],
     },
     {
-        key: "socket-ping-pong", title: "from bridge to bridge, four times in a second each",
+        key: "socket-ping-pong", soak: true, title: "from bridge to bridge, four times in a second each",
         async break(site) {
             for (let round = 0; round < 4; round++) {
                 for (const session of half(site)) {
@@ -100,12 +100,12 @@ export default [
         },
         lasts: 3500,
         mend: (site) => half(site).forEach((s) => s.wire.heal()),
-        expects: { rejoin: "victims", told: ["peer-not-found", "interrupted", "unexpected-answer"] },
+        expects: { rejoin: "victims", told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer", "device:unexpected-answer"] },
         recovery: { name: "join again", of: "back", from: "mend" },
         short: ["idle"],
     },
     {
-        key: "socket-flaky", title: "sockets delayed and cut at random",
+        key: "socket-flaky", soak: true, title: "sockets delayed and cut at random",
         async break(site) {
             for (const session of half(site))
                 session.wire.delay(60);
@@ -149,7 +149,7 @@ export default [
             if (!(context.refused >= 1))
                 throw new Error(`sigbridge_slow_readers_total is ${context.refused}: nobody was too slow`);
         },
-        expects: { told: ["peer-not-found", "interrupted", "unexpected-answer"] },
+        expects: { told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer", "device:unexpected-answer"] },
         recovery: { name: "slow reader", of: "back", from: "mend" },
     },
 ];

@@ -5,7 +5,7 @@ import { Program } from "../integration/harness.mjs";
 import { fillDisk, freeDisk, mountSmall, unmountSmall } from "./small_disk.mjs";
 
 const database = (slot) => join(slot.data, "sigbridge.db");
-const gone = { told: ["peer-not-found", "interrupted", "unexpected-answer"], rejoin: "victims" };
+const gone = { told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer"], rejoin: "victims" };
 
 /* The bridge is killed, something happens to its files, it starts again. */
 const whileStopped = (harm) => ({
@@ -25,7 +25,7 @@ const whileStopped = (harm) => ({
 
 export default [
     {
-        key: "store-locked", title: "database locked by another process",
+        key: "store-locked", soak: true, title: "database locked by another process",
         async break(site, context) {
             context.lock = new Program("sqlite3", ["-batch", database(site.bridges[0])]);
             context.lock.write("PRAGMA locking_mode = EXCLUSIVE;\nBEGIN EXCLUSIVE;\n.print locked\n");

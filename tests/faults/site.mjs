@@ -79,7 +79,9 @@ export class Site {
             broker: slot.cable?.url, data: slot.data, config, listen: slot.http, mqttListen: slot.mqtt,
             args: ["--bridge-id", slot.id], env: { ...environment, ...env },
         });
-        Object.assign(slot, { program, http: program.http, mqtt: program.mqtt, url: program.url, up: true });
+        /* "-" where there is no embedded broker */
+        const mqtt = program.mqtt === "-" ? undefined : program.mqtt;
+        Object.assign(slot, { program, http: program.http, mqtt, url: program.url, up: true });
         return slot;
     }
 

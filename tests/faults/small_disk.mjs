@@ -6,7 +6,7 @@ import { tempDir } from "../integration/harness.mjs";
 import { Broker } from "../integration/world.mjs";
 
 const mounted = new Set();
-process.on("exit", () => mounted.forEach((dir) => unmountSmall(dir)));
+process.prependListener("exit", () => mounted.forEach((dir) => unmountSmall(dir)));
 
 export const mayMount = () => process.getuid() === 0;
 
@@ -42,6 +42,7 @@ export class FullDiskBroker extends Broker {
         const dir = mountSmall("broker", "1m");
         const broker = await Broker.start({ ...options, persistence: false,
             config: ["persistence true", `persistence_location ${dir}/`, "autosave_interval 86400", ...options.config ?? []] });
-        return Object.assign(broker, { disk: dir, fill: () => fillDisk(dir), empty: () => freeDisk(dir) });
+        const stop = () => Broker.prototype.stop.call(broker).finally(() => unmountSmall(dir));
+        return Object.assign(broker, { disk: dir, fill: () => fillDisk(dir), empty: () => freeDisk(dir), stop });
     }
 }
