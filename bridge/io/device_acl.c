@@ -15,9 +15,10 @@ static const char *const heads[] = {
         "# Bridges, kept by `sigbridge device`: change them with that command.\n",
 };
 
-/* {r} is the room, {n} the name. The last line is for those who watch. */
+/* {r} is the room, {n} the name. The first line lets a device see when somebody takes its presence
+ * away; the last one is for those who watch. */
 static const char *const device_lines[] = {
-    "topic write {p}/rooms/{r}/peers/{n}/presence",
+    "topic readwrite {p}/rooms/{r}/peers/{n}/presence",
     "topic write {p}/rooms/{r}/peers/+/in/{n}",
     "topic write {p}/rooms/{r}/all/{n}",
     "topic read {p}/rooms/{r}/peers/{n}/in/+",
@@ -36,6 +37,9 @@ static const char *const bridge_lines[] = {
     "topic readwrite {p}/bridges/+/in/+",
 };
 enum { BRIDGE_LINES = sizeof bridge_lines / sizeof *bridge_lines };
+
+/* What older versions wrote in place of the first line; it is understood, and written no more. */
+static const char older_first[] = "topic write {p}/rooms/{r}/peers/{n}/presence";
 
 static void put_line(struct buf *b, const char *form, const char *prefix, const char *room,
                      const char *name)
@@ -215,8 +219,9 @@ static enum status read_head(struct reading *r)
 static bool peek_room(const struct reading *r, char room[NAME_MAX_BYTES + 1])
 {
     struct text t = r->rest, name;
-    if (!text_literal(&t, "topic write ") || !text_literal(&t, r->prefix) ||
-        !text_literal(&t, "/rooms/") || !text_until(&t, '/', NAME_MAX_BYTES, &name))
+    bool first = text_literal(&t, "topic readwrite ") || text_literal(&t, "topic write ");
+    if (!first || !text_literal(&t, r->prefix) || !text_literal(&t, "/rooms/") ||
+        !text_until(&t, '/', NAME_MAX_BYTES, &name))
         return false;
     if (!text_equals(name, "+") && !name_ok(name.p, text_len(&name)))
         return false;
@@ -233,7 +238,8 @@ static enum status read_rooms(struct reading *r, struct device *d)
             return strange(r);
         r->line--;
         for (size_t k = 0; k < WATCH_LINE; k++) {
-            if (!take(r, device_lines[k], room, d->name)) {
+            if (!take(r, device_lines[k], room, d->name) &&
+                (k > 0 || !take(r, older_first, room, d->name))) {
                 r->line++;
                 return strange(r);
             }

@@ -6,7 +6,7 @@
  *     # Format 1. Prefix: sigbridge/v1
  *
  *     user cam1
- *     topic write sigbridge/v1/rooms/lobby/peers/cam1/presence
+ *     topic readwrite sigbridge/v1/rooms/lobby/peers/cam1/presence
  *     topic write sigbridge/v1/rooms/lobby/peers/+/in/cam1
  *     topic write sigbridge/v1/rooms/lobby/all/cam1
  *     topic read sigbridge/v1/rooms/lobby/peers/cam1/in/+

@@ -85,7 +85,7 @@ describe("sigbridge device", () => {
         const { add, file } = place();
         await add("cam1", "--room", "yard", "hall");
         await add("eye", "--room", "*", "--watch");
-        const rights = (name, room, watch) => [`write sigbridge/v1/rooms/${room}/peers/${name}/presence`, `write sigbridge/v1/rooms/${room}/peers/+/in/${name}`,
+        const rights = (name, room, watch) => [`readwrite sigbridge/v1/rooms/${room}/peers/${name}/presence`, `write sigbridge/v1/rooms/${room}/peers/+/in/${name}`,
             `write sigbridge/v1/rooms/${room}/all/${name}`, `read sigbridge/v1/rooms/${room}/peers/${name}/in/+`, `read sigbridge/v1/rooms/${room}/all/+`,
             ...watch ? [`read sigbridge/v1/rooms/${room}/peers/+/presence`] : []].map((line) => `topic ${line}`);
         assert.deepEqual(readFileSync(file("devices.acl"), "utf8").split("\n"), [
@@ -179,7 +179,7 @@ describe("sigbridge device", () => {
         { name: "another head", change: (text) => `# ours\n${text}`, line: 1 },
         { name: "the same user twice", change: (text) => text + text.split("\n").slice(2).join("\n"), line: 11 },
         { name: "bytes", change: () => randomBytes(4096).toString("latin1"), line: 1 },
-        { name: "a pattern", change: (text) => text.replace("topic write", "pattern write"), line: 5 },
+        { name: "a pattern", change: (text) => text.replace("topic readwrite", "pattern readwrite"), line: 5 },
     ];
     for (const { name, change, line } of strange)
         test(`does not lose what it did not write: ${name}`, async () => {
@@ -194,6 +194,18 @@ describe("sigbridge device", () => {
             }
             assert.equal(readFileSync(file("devices.acl"), "utf8"), before);
         });
+
+    test("understands what older versions wrote, and writes it as it is now", async () => {
+        const { add, device, file } = place();
+        await add("cam1", "--room", "a");
+        const text = readFileSync(file("devices.acl"), "utf8");
+        const older = text.replace("topic readwrite", "topic write");
+        assert.notEqual(older, text);
+        writeFileSync(file("devices.acl"), older);
+        assert.match((await device("list")).stdout, /^cam1\b.*\ba\b/m);
+        await add("cam2", "--room", "a");
+        assert.ok(readFileSync(file("devices.acl"), "utf8").startsWith(text));
+    });
 
     test("says so when the file has another prefix", async () => {
         const { add, device } = place();

@@ -170,7 +170,7 @@ export function deviceRights(name, setUp, { version = 5 } = {}) {
                 await cam1.mail.expect((m) => m.message?.data === `for cam1 ${mark}`);
                 await cam1.client.unsubscribeAsync(filter);
                 const foreign = cam1.mail.all.slice(known).filter((m) =>
-                    !m.topic.startsWith(inboxTopic(own, "cam1", "")) && !m.topic.startsWith(allTopic(own, "")));
+                    !m.topic.startsWith(inboxTopic(own, "cam1", "")) && !m.topic.startsWith(allTopic(own, "")) && m.topic !== presenceTopic(own, "cam1"));
                 assert.deepEqual(foreign, []);
             });
 
