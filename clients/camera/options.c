@@ -20,6 +20,11 @@ static const char usage[] =
     "  --cert-file FILE, --key-file FILE   client certificate for mqtts\n"
     "  --mqtt 5|3.1.1       protocol version (default 5)\n"
     "  --prefix TOPIC       topic prefix (default sigbridge/v1)\n"
+    "  --keepalive S        5 to 3600 (default 30); a dead connection is noticed after about "
+    "twice\n"
+    "                       that\n"
+    "  --presence-ttl S     the presence is renewed at half of it, 2 to 86400 (default 120); 0: "
+    "not\n"
     "\n"
     "Who\n"
     "  --room NAME          room to join (default lobby)\n"
@@ -290,6 +295,18 @@ static bool read_viewers(struct reading *r, const char *value)
     return number(r, value, 1, OPTIONS_VIEWERS_MAX, &r->out->max_viewers);
 }
 
+static bool read_keepalive(struct reading *r, const char *value)
+{
+    return number(r, value, 5, 3600, &r->out->keepalive);
+}
+
+static bool read_ttl(struct reading *r, const char *value)
+{
+    if (!number(r, value, 0, 86400, &r->out->ttl))
+        return false;
+    return r->out->ttl != 1 || wrong(r, "give 0 or a number from 2 to 86400");
+}
+
 static bool read_timeout(struct reading *r, const char *value)
 {
     return number(r, value, 1, 3600, &r->out->connect_timeout);
@@ -318,6 +335,8 @@ static const struct {
     TEXT("--key-file", key_file),
     READ("--mqtt", read_mqtt),
     TEXT("--prefix", prefix),
+    READ("--keepalive", read_keepalive),
+    READ("--presence-ttl", read_ttl),
     READ("--room", read_room),
     READ("--name", read_peer),
     READ("--source", read_source),
@@ -389,6 +408,8 @@ enum options_result options_read(int argc, const char *const argv[], struct opti
                             .height = 360,
                             .fps = 25,
                             .prefer = CODEC_VP8,
+                            .keepalive = 30,
+                            .ttl = 120,
                             .max_viewers = 16,
                             .connect_timeout = 30,
                             .log_level = LOG_INFO};

@@ -30,6 +30,8 @@ struct options {
     const char *ca_file, *cert_file, *key_file;
     const char *user, *password_file;
     const char *prefix; /* NULL: the default */
+    unsigned keepalive; /* [s] */
+    unsigned ttl;       /* of the presence [s]; 0: none */
     /* the peer */
     const char *room, *name;
     /* media */

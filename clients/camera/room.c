@@ -14,6 +14,7 @@ enum {
     META_MAX = 1024,
     LEAVE_MS = 1000,
     ICE_REFRESH_S = 600, /* logins of TURN servers expire */
+    ICE_AGAIN_S = 2,     /* nobody was there to ask; then twice that, and so on */
     WHY_MAX = 256,
 };
 
@@ -23,6 +24,7 @@ struct room {
     struct viewers *viewers;
     struct ice ice;
     guint watch, ice_timer;
+    unsigned ice_wait; /* [s]; 0: the last question was taken */
     bool was_ready;
     bool leaving;
     void (*on_left)(void *user);
@@ -132,12 +134,32 @@ static void on_invite(struct sigdev *dev, const char *from, const struct sigdev_
         viewers_invite(room->viewers, from, m->call.p, send);
 }
 
+static gboolean on_ice_timer(gpointer user);
+
+static void plan_ice(struct room *room, unsigned seconds)
+{
+    if (room->ice_timer)
+        g_source_remove(room->ice_timer);
+    room->ice_timer = g_timeout_add_seconds(seconds, on_ice_timer, room);
+}
+
+/* No bridge is there, perhaps not yet: after a restart of the broker we may be back before it.
+ * Meanwhile there are the servers that we know. */
+static void ask_again(struct room *room)
+{
+    unsigned wait = room->ice_wait ? 2 * room->ice_wait : ICE_AGAIN_S;
+    room->ice_wait = wait < ICE_REFRESH_S ? wait : ICE_REFRESH_S;
+    plan_ice(room, room->ice_wait);
+}
+
 static void on_undelivered(struct sigdev *dev, const struct sigdev_failure *failure, void *user)
 {
     struct room *room = user;
     (void)dev;
-    if (failure->type == SIGDEV_ICE_SERVERS)
-        return; /* no bridge: then there are only the servers of the options */
+    if (failure->type == SIGDEV_ICE_SERVERS) {
+        ask_again(room);
+        return;
+    }
     check_sent(sigdev_type_text(failure->type), failure->to, failure->error);
     if (failure->error == SIGDEV_ERR_NO_PEER && failure->to && !room->leaving)
         viewers_unreachable(room->viewers, failure->to);
@@ -179,6 +201,7 @@ static void on_ice_servers(struct sigdev *dev, const struct sigdev_message *m, v
     struct sigdev_ice_walk walk = {.servers = m->ice_servers};
     struct sigdev_ice_server server;
     (void)dev;
+    room->ice_wait = 0;
     ice_from_options(room);
     while (sigdev_next_ice_server(&walk, &server) == SIGDEV_OK)
         ice_add(&room->ice, server.url.p, server.username.p, server.credential.p);
@@ -189,9 +212,11 @@ static void on_ice_servers(struct sigdev *dev, const struct sigdev_message *m, v
 static gboolean on_ice_timer(gpointer user)
 {
     struct room *room = user;
+    room->ice_timer = 0;
+    plan_ice(room, ICE_REFRESH_S);
     if (sigdev_get_state(room->dev) == SIGDEV_STATE_ONLINE)
         sigdev_ask_ice_servers(room->dev, NULL);
-    return G_SOURCE_CONTINUE;
+    return G_SOURCE_REMOVE;
 }
 
 /* ---- the connection ---- */
@@ -219,9 +244,12 @@ static void on_state(struct sigdev *dev, const struct sigdev_status *status, voi
     switch (status->state) {
     case SIGDEV_STATE_ONLINE:
         if (room->was_ready)
-            log_line(LOG_INFO, "broker-back", LOG_END);
+            log_line(LOG_INFO, "broker-back", LOG_I("away_ms", status->away_ms), LOG_END);
         else
             say_ready(room);
+        if (status->text[0])
+            log_line(LOG_WARN, "broker-rights", LOG_S("text", status->text), LOG_END);
+        room->ice_wait = 0;
         sigdev_ask_ice_servers(dev, NULL); /* nobody answers where there is no bridge */
         break;
     case SIGDEV_STATE_WAITING:
@@ -238,6 +266,19 @@ static void on_state(struct sigdev *dev, const struct sigdev_status *status, voi
     case SIGDEV_STATE_LEAVING:
         break;
     }
+}
+
+static void on_contested(struct sigdev *dev, const struct sigdev_presence *p, void *user)
+{
+    struct room *room = user;
+    (void)dev;
+    if (p->gone)
+        log_line(LOG_WARN, "presence-cleared", LOG_S("name", room->options->name),
+                 LOG_S("text", "somebody took our presence away: it is there again"), LOG_END);
+    else
+        log_line(
+            LOG_WARN, "name-taken", LOG_S("name", room->options->name), LOG_S("bridge", p->via.p),
+            LOG_S("text", "another device has our name: give each a name of its own"), LOG_END);
 }
 
 static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
@@ -338,6 +379,9 @@ struct room *room_join(const struct options *options, struct feed *feed, char **
         .ca_file = options->ca_file,
         .cert_file = options->cert_file,
         .key_file = options->key_file,
+        .keepalive_s = options->keepalive,
+        .ttl_s = options->ttl,
+        .no_ttl = options->ttl == 0,
         .meta = meta,
         .queue_messages = 1024, /* many viewers may come in one moment */
         .queue_bytes = 8 << 20,
@@ -349,6 +393,7 @@ struct room *room_join(const struct options *options, struct feed *feed, char **
                .error = on_error,
                .ice_servers = on_ice_servers,
                .state = on_state,
+               .contested = on_contested,
                .undelivered = on_undelivered,
                .refused = on_refused},
         .user_data = room,
@@ -362,7 +407,7 @@ struct room *room_join(const struct options *options, struct feed *feed, char **
         goto failed;
     }
     room->watch = g_unix_fd_add(sigdev_fd(room->dev), G_IO_IN, on_readable, room);
-    room->ice_timer = g_timeout_add_seconds(ICE_REFRESH_S, on_ice_timer, room);
+    plan_ice(room, ICE_REFRESH_S);
     return room;
 failed:
     room_destroy(room);

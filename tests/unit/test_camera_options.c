@@ -45,6 +45,8 @@ static void test_defaults(void **state)
     assert_false(o.audio);
     assert_int_equal(o.max_viewers, 16);
     assert_int_equal(o.connect_timeout, 30);
+    assert_int_equal(o.keepalive, 30);
+    assert_int_equal(o.ttl, 120);
 }
 
 static const struct {
@@ -167,6 +169,9 @@ static const struct {
     {{"audio maybe", {"--audio", "maybe"}}, "--audio: give on or off"},
     {{"audio of V4L2", {"--source", "v4l2:/dev/video0", "--audio", "on"}}, "--audio: a V4L2"},
     {{"no viewers", {"--max-viewers", "0"}}, "--max-viewers: give a number from 1 to 256"},
+    {{"keepalive 4", {"--keepalive", "4"}}, "--keepalive: give a number from 5 to 3600"},
+    {{"ttl 1", {"--presence-ttl", "1"}}, "--presence-ttl: give 0 or a number from 2 to 86400"},
+    {{"ttl of two days", {"--presence-ttl", "172800"}}, "--presence-ttl: give a number"},
     {{"timeout 0", {"--connect-timeout", "0"}}, "--connect-timeout: give a number"},
     {{"STUN without scheme", {"--stun", "stun.example.org"}}, "--stun: give stun:HOST"},
     {{"TURN without login", {"--turn", "turn:h"}}, "--turn: give turn:USER:PASSWORD@HOST"},
