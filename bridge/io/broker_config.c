@@ -33,7 +33,7 @@ static const char template[] =
     "# The bridge gets the presence of all peers at once when it subscribes: with the default of\n"
     "# 1000 the rest would be dropped. A sleeping device's queue is bounded by bytes as well.\n"
     "max_queued_messages 100000\n"
-    "max_inflight_messages 100\n" /* as many as the bridge keeps on the way: MQTT_LINK_WINDOW */
+    "max_inflight_messages 100\n" /* as many as the bridge keeps on the way: MQTT_QUEUE_WINDOW */
     "max_queued_bytes 67108864\n"
     "max_packet_size 524288\n"
     "set_tcp_nodelay true\n"

@@ -1,6 +1,7 @@
 #include "io/broker_dir.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,4 +119,17 @@ void broker_dir_close(struct broker_dir *d)
     if (d->fd > 0)
         close(d->fd);
     d->lock = d->fd = -1;
+}
+
+void broker_dir_set_aside(const struct broker_dir *d)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.damaged-%lld", BROKER_DATABASE,
+             (long long)(clock_wall_ms() / 1000));
+    bool done = renameat(d->fd, BROKER_DATABASE, d->fd, name) == 0;
+    log_line(LOG_ERROR, "broker-database-damaged", LOG_S("kept_as", done ? name : NULL),
+             LOG_S("error", done ? NULL : strerrordesc_np(errno)),
+             LOG_S("consequence", "the broker starts without the retained messages and the sleeping"
+                                  " devices' messages of that file"),
+             LOG_END);
 }

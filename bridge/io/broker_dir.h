@@ -32,6 +32,9 @@ struct broker_dir {
 /* Waits up to 5 s for an earlier bridge's broker that is still about to end. On an error nothing
  * needs closing. */
 enum status broker_dir_open(struct broker_dir *d, const char *data_dir, struct problem *why);
+/* Keeps a database that the broker cannot read under another name, so that the broker starts with
+ * an empty one. The name is logged. */
+void broker_dir_set_aside(const struct broker_dir *d);
 void broker_dir_close(struct broker_dir *d); /* nothing happens when it is zeroed or closed */
 
 #endif

@@ -34,6 +34,8 @@ static void line_done(struct broker_log *l)
         memcpy(l->last, l->line, l->len + 1);
         l->last_is_error = trouble;
     }
+    if (strcmp(l->line, "Error: Couldn't open database.") == 0)
+        l->says_damaged = true;
     log_line(trouble ? LOG_WARN : LOG_DEBUG, "broker", LOG_T("text", l->line, l->len), LOG_END);
     l->len = 0;
 }

@@ -15,6 +15,7 @@ struct broker_log {
     char last[BROKER_LOG_LINE_MAX]; /* the last error, or else the last line; for the reason why a
                                        start failed; NUL-terminated */
     bool last_is_error;
+    bool says_damaged; /* it could not read its database */
 };
 
 void broker_log_init(struct broker_log *l);

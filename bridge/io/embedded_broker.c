@@ -8,6 +8,7 @@
 #include "io/broker_log.h"
 #include "io/broker_login.h"
 #include "io/broker_port.h"
+#include "io/broker_pulse.h"
 #include "io/device_secret.h"
 #include "io/device_store.h"
 #include "proto/names.h"
@@ -51,6 +52,9 @@ struct embedded_broker {
     ev_io on_end;    /* the child's pidfd */
     ev_io on_output; /* its log */
     ev_timer timer;  /* DOWN: the next start; STARTING: the next look */
+    ev_timer beat;   /* RUNNING */
+    struct broker_pulse pulse;
+    bool ready_once; /* its files have been written, and were found good */
     char program[PATH_MAX];
     char host[64];
     char prefix[TOPIC_PREFIX_MAX + 1];
@@ -70,19 +74,31 @@ static bool accepts(const struct embedded_broker *b)
     return broker_socket_accepts(b->dir.socket) && broker_port_accepts(b->host, b->port);
 }
 
-static enum status launch(struct embedded_broker *b, struct problem *why)
+/* On a full disk a broker that ran can run again: each file is as it was, or already new. */
+static enum status write_files(struct embedded_broker *b, struct problem *why)
 {
-    release_files(b);
-    b->files = device_lock_take(b->dir.fd, DEVICE_LOCK, FILES_WAIT_MS);
     enum status status = broker_login_write(&b->dir, b->prefix, b->password, why);
     if (status == STATUS_OK)
         status = broker_config_write(b->dir.fd, b->host, b->port, b->anonymous,
                                      log_enabled(LOG_DEBUG), why);
+    if (status != STATUS_IO || !b->ready_once)
+        return status;
+    log_line(LOG_WARN, "broker-files-kept", LOG_S("why", why->text), LOG_END);
+    return STATUS_OK;
+}
+
+static enum status launch(struct embedded_broker *b, struct problem *why)
+{
+    release_files(b);
+    b->files = device_lock_take(b->dir.fd, DEVICE_LOCK, FILES_WAIT_MS);
+    enum status status = write_files(b, why);
     if (status != STATUS_OK) {
         release_files(b);
         return status;
     }
     unlinkat(b->dir.fd, BROKER_SOCKET, 0); /* of a broker that was killed */
+    if (b->log.says_damaged)
+        broker_dir_set_aside(&b->dir);
     broker_log_init(&b->log);
     status = broker_child_start(&b->child, b->program, &b->dir, why);
     if (status == STATUS_OK) {
@@ -92,6 +108,30 @@ static enum status launch(struct embedded_broker *b, struct problem *why)
         release_files(b);
     }
     return status;
+}
+
+/* It accepts, and what it was given is good. */
+static void running(struct embedded_broker *b)
+{
+    b->state = RUNNING;
+    b->ready_once = true;
+    ev_now_update(b->loop);
+    ev_timer_again(b->loop, &b->beat);
+}
+
+/* A broker that runs and does not answer is of no use to anybody, and holds the port: its end leads
+ * to the next start. */
+static void on_beat(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct embedded_broker *b = w->data;
+    (void)events;
+    if (broker_pulse_beat(&b->pulse, b->dir.socket, NAME_BRIDGE, b->password))
+        return;
+    log_line(LOG_ERROR, "broker-frozen", LOG_I("pid", b->child.pid),
+             LOG_I("silent_s", BROKER_PULSE_S * BROKER_PULSE_MISSED),
+             LOG_S("why", "it does not answer, and is ended and started again"), LOG_END);
+    ev_timer_stop(loop, &b->beat);
+    broker_child_signal(&b->child, SIGKILL);
 }
 
 static void set_timer(struct embedded_broker *b, double after_s)
@@ -115,6 +155,8 @@ static int bury(struct embedded_broker *b)
 {
     broker_log_read(&b->log, b->child.output);
     release_files(b);
+    ev_timer_stop(b->loop, &b->beat);
+    broker_pulse_end(&b->pulse);
     ev_io_stop(b->loop, &b->on_end);
     ev_io_stop(b->loop, &b->on_output);
     return broker_child_reap(&b->child);
@@ -183,7 +225,7 @@ static void look(struct ev_loop *loop, ev_timer *w, int events)
     if (b->state == DOWN) {
         start_again(b);
     } else if (accepts(b)) {
-        b->state = RUNNING;
+        running(b);
         release_files(b);
         log_line(LOG_DEBUG, "broker-ready", LOG_I("pid", b->child.pid),
                  LOG_I("ms", (clock_mono_us() - b->started_us) / 1000), LOG_END);
@@ -272,7 +314,10 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
     ev_io_init(&b->on_end, on_end, -1, EV_READ);
     ev_io_init(&b->on_output, on_output, -1, EV_READ);
     ev_init(&b->timer, look);
-    b->on_end.data = b->on_output.data = b->timer.data = b;
+    ev_init(&b->beat, on_beat);
+    b->beat.repeat = BROKER_PULSE_S;
+    broker_pulse_init(&b->pulse);
+    b->on_end.data = b->on_output.data = b->timer.data = b->beat.data = b;
     enum status status =
         broker_child_find(options->mosquitto_path, b->program, sizeof b->program, why);
     if (status == STATUS_OK)
@@ -281,6 +326,8 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
         how = start_once(b, options->listen_port, &status, why);
         if (how == PORT_TAKEN && options->listen_port == 0 && tries + 1 < PORT_TRIES)
             status = STATUS_OK; /* somebody was faster: another one */
+        if (how == ENDED && b->log.says_damaged && tries == 0)
+            status = STATUS_OK; /* once more, without that file */
     }
     if (status != STATUS_OK) {
         broker_dir_close(&b->dir);
@@ -288,7 +335,7 @@ enum status embedded_broker_start(struct embedded_broker **out, struct ev_loop *
         free(b);
         return status;
     }
-    b->state = RUNNING;
+    running(b);
     watch(b);
     *out = b;
     return STATUS_OK;
@@ -330,6 +377,8 @@ void embedded_broker_stop(struct embedded_broker *b)
     if (!b)
         return;
     ev_timer_stop(b->loop, &b->timer);
+    ev_timer_stop(b->loop, &b->beat);
+    broker_pulse_end(&b->pulse);
     if (b->child.pid > 0) {
         broker_child_signal(&b->child, SIGTERM);
         if (!broker_child_ended(&b->child, STOP_MS)) {

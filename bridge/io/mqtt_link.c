@@ -360,12 +360,12 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop;
     (void)events;
     check_attempt(l, now);
+    if (l->connected)
+        check_alive(l, now); /* before a ping goes out, whose way is no sign of life */
     if (mosquitto_socket(l->mosq) >= 0 && !ev_is_active(&l->retry))
         mosquitto_loop_misc(l->mosq);
-    if (l->connected) {
-        check_alive(l, now);
+    if (l->connected)
         retry_refused(l, now);
-    }
     expire(l);
     pump(l);
 }
