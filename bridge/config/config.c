@@ -262,15 +262,26 @@ void config_check(const struct config *c, struct complaints *wrong)
     trust_check(c, wrong);
 }
 
+/* Where nobody says. NULL: there is no such place, which is told when `lack` is not NULL. */
+static char *computed(struct loading *l, char *place, const char *lack)
+{
+    if (!place && errno == ENOMEM)
+        complain(l->wrong, NULL, "out of memory");
+    else if (!place && lack && l->wrong->count == 0)
+        complain(l->wrong, NULL, "%s", lack);
+    return place;
+}
+
 static void compute_defaults(struct loading *l, const struct config_input *in)
 {
     const struct option *web = option_by_name(&options, "web");
+    errno = 0;
     if (!l->c->web && l->c->origin[web - options.options].from == CONFIG_DEFAULT)
-        l->c->web = place_web(in->lookup);
+        l->c->web = computed(l, place_web(in->lookup), NULL);
+    errno = 0;
     if (!l->c->data)
-        l->c->data = place_data(in->envp);
-    if (!l->c->data && l->wrong->count == 0)
-        complain(l->wrong, NULL, "no place for the data: set --data DIR, HOME or XDG_STATE_HOME");
+        l->c->data = computed(l, place_data(in->envp),
+                              "no place for the data: set --data DIR, HOME or XDG_STATE_HOME");
 }
 
 /* What tls_cert says about listeners that were written without a scheme. */

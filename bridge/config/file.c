@@ -357,11 +357,12 @@ static void read_root(struct reading *r, const config_setting_t *root)
     }
 }
 
+/* NULL: out of memory. */
 static char *directory_of(const char *name)
 {
     const char *slash = strrchr(name, '/');
     if (!slash)
-        return NULL;
+        return strdup(".");
     return strndup(name, slash == name ? 1 : (size_t)(slash - name));
 }
 
@@ -371,6 +372,10 @@ void file_apply(struct config *c, const char *name, const char *text, size_t len
     struct reading r = {.name = name, .dir = directory_of(name), .c = c, .wrong = wrong};
     char at[WHERE_MAX];
     struct problem why;
+    if (!r.dir) {
+        complain(wrong, name, "out of memory");
+        return;
+    }
     if (scan_check(text, len, &why) != STATUS_OK) {
         snprintf(at, sizeof at, why.line ? "%s:%u" : "%s", name, why.line);
         complain(wrong, at, "%s", why.text);

@@ -2,6 +2,7 @@
 
 #include "config/value.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,22 +31,25 @@ char *place_data(char *const *envp)
     return NULL;
 }
 
+/* Without one, errno is 0 or ENOMEM. */
 static char *directory_in(const char *dir, const char *name)
 {
     struct stat st;
-    char *path = value_path(dir, name);
+    char *path = value_path(dir, name), *real = NULL;
+    bool no_memory = !path;
     if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        char *real = realpath(path, NULL);
-        free(path);
-        return real;
+        real = realpath(path, NULL);
+        no_memory = !real && errno == ENOMEM;
     }
     free(path);
-    return NULL;
+    errno = no_memory ? ENOMEM : 0;
+    return real;
 }
 
 char *place_web(const char *beside)
 {
     char exe[PATH_MAX];
+    errno = 0;
     if (!beside) {
         ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
         if (len <= 0)
@@ -55,5 +59,5 @@ char *place_web(const char *beside)
         beside = exe;
     }
     char *web = directory_in(beside, "web");
-    return web ? web : directory_in(beside, "../share/sigbridge/web");
+    return web || errno ? web : directory_in(beside, "../share/sigbridge/web");
 }

@@ -1,7 +1,7 @@
 /* Where things are when nobody says: the data directory and the pages.
  *
  * Threads: reads the environment it is given and the file system. The caller frees what comes
- * back; NULL: there is no such place, or memory ran out. */
+ * back; NULL: there is no such place, or, with errno ENOMEM, memory ran out. */
 #ifndef SIGBRIDGE_CONFIG_PLACE_H
 #define SIGBRIDGE_CONFIG_PLACE_H
 
