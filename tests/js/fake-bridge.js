@@ -1,16 +1,20 @@
 // Enough of a bridge for clients in one process: rooms, presence, forwarding with `from` and `seq`,
-// acks, peer-not-found. What it forwards can be held back, to make messages cross.
+// acks, peer-not-found; sessions that outlive their sockets, where a resume window is set. What it
+// forwards can be held back, to make messages cross.
 
 import { FakeSocket } from "./fake-socket.js";
 
 export class FakeBridge {
-  members = new Map(); // name -> {socket, peer, meta, since, seq}
+  members = new Map(); // name -> {socket, peer, meta, since, session, frames, ids}
+  /** Seconds. */
+  resumeWindow = 0;
   /** Every forwarded message, in order: {from, to, message}. */
   log = [];
-  /** Return an error object to refuse a message, "drop" to lose it. */
+  /** Return an error object to refuse a message, "drop" to lose it, "no answer" to forward it without an ack. */
   filter = () => undefined;
   /** What `joined` says otherwise, and what the ack of a `refresh` brings. */
   joinedWith = {};
+  refusesSockets = false;
   refreshed = {};
   #held = null;
   #clock = 1000;
@@ -47,10 +51,24 @@ export class FakeBridge {
     socket.die();
   }
 
+  /** The socket breaks; the session waits to be resumed. */
+  drop(name) {
+    this.members.get(name).socket.die();
+  }
+
+  /** The window is over. */
+  expire(name) {
+    this.#leave(this.members.get(name).socket, "timeout");
+  }
+
   #accept(socket) {
     socket.onsent = (message) => setImmediate(() => this.#take(socket, message));
-    socket.onclosed = () => this.#leave(socket, "leave");
-    setImmediate(() => socket.open());
+    socket.onclosed = () => this.#ends(socket.closedWith) && this.#leave(socket, "leave");
+    setImmediate(() => (this.refusesSockets ? socket.die() : socket.open()));
+  }
+
+  #ends({ code }) {
+    return this.resumeWindow === 0 || code === 1000 || code === 1001;
   }
 
   #take(socket, message) {
@@ -59,6 +77,8 @@ export class FakeBridge {
     switch (message.type) {
       case "join":
         return this.#join(socket, message);
+      case "resume":
+        return this.#resume(socket, message);
       case "leave":
         this.#leave(socket, "leave");
         return ack();
@@ -77,14 +97,29 @@ export class FakeBridge {
 
   #join(socket, { peer = `guest${this.#clock}`, meta }) {
     const others = [...this.members.values()].map(shown);
-    const member = { socket, peer, meta, since: this.#clock++, seq: 0 };
+    const since = this.#clock++;
+    const member = { socket, peer, meta, since, session: `s${since}`, frames: [], ids: new Set() };
     socket.member = member;
     this.members.set(peer, member);
     this.#tell({ joined: [shown(member)] }, socket);
     socket.say({
-      type: "joined", room: "lobby", peer, session: `s${member.since}`, secret: "x".repeat(22), peers: others,
-      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: 0, limits: {}, ...this.joinedWith,
+      type: "joined", room: "lobby", peer, session: member.session, secret: "x".repeat(22), peers: others,
+      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: this.resumeWindow, limits: {}, ...this.joinedWith,
     });
+  }
+
+  #resume(socket, { session, seq }) {
+    const member = [...this.members.values()].find((one) => one.session === session);
+    if (!member) return socket.say({ type: "error", code: 410, error: "session-expired", message: "join again" });
+    member.socket = socket;
+    member.session = `s${this.#clock++}`;
+    socket.member = member;
+    socket.say({
+      type: "resumed", room: "lobby", peer: member.peer, session: member.session, secret: "y".repeat(22),
+      peers: [...this.members.values()].filter((one) => one !== member).map(shown), seq: member.frames.length,
+      iceServers: [{ urls: "stun:192.0.2.1:3478" }], resumeWindow: this.resumeWindow, limits: {},
+    });
+    for (const frame of member.frames.slice(seq)) socket.say(frame);
   }
 
   #leave(socket, reason) {
@@ -96,12 +131,15 @@ export class FakeBridge {
 
   #forward(socket, { id, to, ...message }, ack) {
     const from = socket.member.peer;
+    if (socket.member.ids.has(id)) return ack();
     this.log.push({ from, to, message });
     const refusal = this.filter({ from, to, message });
     if (refusal === "drop") return ack();
-    if (refusal) return socket.say({ type: "error", id, to, ...refusal });
+    if (refusal === "no answer") ack = () => {};
+    else if (refusal) return socket.say({ type: "error", id, to, ...refusal });
     if (to !== undefined && !this.members.has(to))
       return socket.say({ type: "error", code: 404, error: "peer-not-found", message: "not here", id, to });
+    if (id !== undefined) socket.member.ids.add(id);
     const deliver = () => {
       for (const member of [...this.members.values()])
         if (member.peer === to || (to === undefined && member.peer !== from)) say(member, { ...message, from });
@@ -118,7 +156,9 @@ export class FakeBridge {
 }
 
 function say(member, message) {
-  if (member.socket.readyState === 1) member.socket.say({ ...message, seq: ++member.seq });
+  const frame = { ...message, seq: member.frames.length + 1 };
+  member.frames.push(frame);
+  if (member.socket.readyState === 1) member.socket.say(frame);
 }
 
 function shown({ peer, meta, since }) {

@@ -20,8 +20,8 @@ export function closeAll() {
 }
 
 /** A client without random delays. */
-export function newClient(options = {}) {
-  const signaling = new Signaling("ws://bridge.test/ws", {
+export function newClient({ url = "ws://bridge.test/ws", ...options } = {}) {
+  const signaling = new Signaling(url, {
     room: "lobby", WebSocket: FakeSocket, timers, backoff: { random: () => 0 }, ...options,
   });
   clients.push(signaling);
@@ -32,6 +32,19 @@ export const joined = (more = {}) => ({
   type: "joined", room: "lobby", peer: "ann", session: "s1", secret: "hush", peers: [],
   iceServers: [{ urls: "stun:192.0.2.1" }], resumeWindow: 0, limits: { message: 262144 }, ...more,
 });
+
+export const resumed = (more = {}) => ({
+  type: "resumed", room: "lobby", peer: "ann", session: "s2", secret: "hush2", peers: [], seq: 0,
+  iceServers: [{ urls: "stun:192.0.2.1" }], resumeWindow: 30, limits: { message: 262144 }, ...more,
+});
+
+/** Time passes until the client opens another socket. */
+export async function nextSocket() {
+  const count = FakeSocket.all.length;
+  for (let i = 0; i < 400 && FakeSocket.all.length === count; i++) await timers.advance(250);
+  assert.equal(FakeSocket.all.length, count + 1);
+  return FakeSocket.last;
+}
 
 export async function joinedClient(options, reply) {
   const signaling = newClient(options);

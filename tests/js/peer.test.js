@@ -860,6 +860,151 @@ test("told to slow down, the link waits and says it again", async () => {
 
 // --- the same name again ---------------------------------------------------------------------------
 
+// --- resuming ----------------------------------------------------------------------------------------
+
+/** The socket breaks, time passes, the session is resumed or joined again. */
+async function comeBack(ms = 500) {
+  await timers.advance(ms);
+  await settle(100);
+}
+
+test("a running call does not notice a lost socket, and can be changed afterwards", async () => {
+  bridge.resumeWindow = 30;
+  const { ann, caller, callee, errors } = await connectedPair();
+  const events = [...record(caller, "state", "presence", "close"), ...record(callee, "state", "presence", "close")];
+  const before = bridge.log.length;
+  const resumed = record(ann, "resumed", "joined");
+  bridge.drop("ann");
+  await comeBack();
+  assert.deepEqual(resumed.map(([type]) => type), ["resumed"]);
+  assert.equal(bridge.log.length, before, "nothing is negotiated");
+  assert.deepEqual(events, []);
+  callee.pc.addTrack(new FakeStream("audio").getTracks()[0]);
+  caller.pc.addTrack(new FakeStream("audio").getTracks()[0]);
+  await settle(100);
+  assert.deepEqual([caller.state, callee.state], ["connected", "connected"]);
+  assert.deepEqual([caller.pc, callee.pc].map((pc) => pc.getTransceivers().filter(({ kind }) => kind === "audio").length > 0), [true, true]);
+  assert.deepEqual(errors, []);
+});
+
+test("what the other side negotiates while we are away is taken up", async () => {
+  bridge.resumeWindow = 30;
+  const { caller, callee, errors } = await connectedPair();
+  const before = sent("offer").length;
+  bridge.drop("ann");
+  callee.pc.restartIce();
+  await settle(60);
+  assert.equal(callee.pc.signalingState, "have-local-offer");
+  await comeBack();
+  assert.deepEqual([caller.pc.signalingState, callee.pc.signalingState], ["stable", "stable"]);
+  assert.equal(sent("offer").length, before + 1);
+  assert.deepEqual(errors, []);
+});
+
+test("a path that fails while we are away is restarted as soon as we are back", async () => {
+  bridge.resumeWindow = 30;
+  const { caller, callee, errors } = await connectedPair();
+  const before = sent("offer").length;
+  bridge.drop("ann");
+  caller.pc.fail();
+  await settle(60);
+  assert.equal(caller.state, "failed");
+  await comeBack();
+  assert.equal(caller.state, "connected");
+  assert.equal(callee.state, "connected");
+  assert.ok(sent("offer").length <= before + 2, "one of each side");
+  assert.deepEqual(errors, []);
+});
+
+test("the answer comes while we are away: the call comes about with one offer", async () => {
+  bridge.resumeWindow = 30;
+  const { ann, bob } = await annAndBob();
+  const calls = answering(bob);
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  bridge.hold();
+  caller.start();
+  await settle(60);
+  bridge.drop("ann");
+  bridge.release();
+  await settle(60);
+  assert.equal(caller.pc.signalingState, "have-local-offer");
+  await comeBack();
+  assert.equal(caller.state, "connected");
+  assert.equal(calls.length, 1);
+  assert.deepEqual([sent("offer").length, sent("answer").length], [1, 1]);
+});
+
+test("the acks of a whole call are lost: it comes about, and nothing is forwarded twice", async () => {
+  bridge.resumeWindow = 30;
+  const { ann, bob } = await annAndBob();
+  const calls = answering(bob);
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  const errors = record(caller, "error");
+  bridge.filter = ({ from }) => (from === "ann" ? "no answer" : undefined);
+  caller.start();
+  await settle(60);
+  const before = bridge.log.filter(({ from }) => from === "ann").length;
+  assert.ok(before > 1);
+  bridge.drop("ann");
+  await comeBack();
+  assert.equal(bridge.log.filter(({ from }) => from === "ann").length, before);
+  assert.deepEqual([caller.state, calls[0].link.state], ["connected", "connected"]);
+  assert.deepEqual(errors, []);
+});
+
+test("candidates that the bridge refused before the loss are sent after a resume", async () => {
+  bridge.resumeWindow = 30;
+  const { ann, bob } = await annAndBob();
+  answering(bob);
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  bridge.filter = ({ from, message }) =>
+    from === "ann" && message.type === "candidate" ? { code: 503, error: "unavailable", message: "later" } : undefined;
+  caller.start();
+  await settle(60);
+  assert.equal(caller.state, "connecting");
+  bridge.filter = () => undefined;
+  bridge.drop("ann");
+  await comeBack();
+  assert.equal(caller.state, "connected");
+  assert.equal(sent("offer").length, 1);
+});
+
+test("an offer that was given up while we were away is made again after a resume", async () => {
+  bridge.resumeWindow = 60;
+  const ann = await join("ann", { queueTimeout: 2000 });
+  const bob = await join("bob");
+  answering(bob);
+  bridge.drop("ann");
+  const caller = newLink(ann, "bob", { streams: [new FakeStream("video")] });
+  const errors = record(caller, "error");
+  bridge.refusesSockets = true;
+  caller.start();
+  await timers.advance(4000);
+  bridge.refusesSockets = false;
+  assert.deepEqual(errors.map(([, { error }]) => error), ["offline"]);
+  await comeBack(5000);
+  assert.equal(caller.state, "connected");
+  assert.equal(sent("offer").length, 1);
+});
+
+test("the window is over: both sides stay in the call, see each other anew, and can change it", async () => {
+  bridge.resumeWindow = 30;
+  const { ann, caller, callee, calls, errors } = await connectedPair();
+  const presence = record(callee, "presence");
+  const back = record(ann, "joined", "resumed");
+  bridge.drop("ann");
+  bridge.expire("ann");
+  await comeBack();
+  assert.deepEqual(back.map(([type, { rejoined }]) => [type, rejoined]), [["joined", true]]);
+  assert.deepEqual(presence.map(([, { present }]) => present), [false, true]);
+  assert.deepEqual([caller.state, callee.state], ["connected", "connected"]);
+  caller.pc.addTrack(new FakeStream("audio").getTracks()[0]);
+  await settle(100);
+  assert.deepEqual([caller.pc.signalingState, callee.pc.signalingState], ["stable", "stable"]);
+  assert.equal(calls.length, 1, "it is still the same call");
+  assert.deepEqual(errors, []);
+});
+
 test("a page that was loaded again calls anew: the old link closes, a new call comes", async () => {
   const { ann, bob, caller, callee, calls } = await connectedPair();
   const closed = record(callee, "close");

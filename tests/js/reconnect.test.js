@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { FakeSocket } from "./fake-socket.js";
 import { settle } from "./fake-timers.js";
-import { closeAll, joined, joinedClient, newClient, record, startClean, timers, word } from "./helpers.js";
+import { closeAll, joined, joinedClient, newClient, nextSocket, record, startClean, timers, word } from "./helpers.js";
 
 beforeEach(startClean);
 afterEach(closeAll);
@@ -14,13 +14,6 @@ async function letIn(reply) {
   FakeSocket.last.open();
   FakeSocket.last.say(joined(reply));
   await settle();
-}
-
-/** Time passes until the client opens another socket. */
-async function nextSocket() {
-  const count = FakeSocket.all.length;
-  for (let i = 0; i < 200 && FakeSocket.all.length === count; i++) await timers.advance(250);
-  assert.equal(FakeSocket.all.length, count + 1);
 }
 
 const closeCodes = [

@@ -219,7 +219,7 @@ export class Outbox {
     if (this.#sent.size >= Math.floor(this.#window)) return false;
     const known = [...this.#sent.values(), ...this.#waiting].filter(({ written }) => written > 0);
     const oldest = known.reduce((least, { written }) => Math.min(least, written), Infinity);
-    return this.#waiting[0].written > 0 || this.#written < oldest + IN_FLIGHT;
+    return this.#waiting[0].written > 0 || this.#written + 1 < oldest + IN_FLIGHT;
   }
 
   /** @param {number} ms */
