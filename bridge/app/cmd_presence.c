@@ -45,7 +45,8 @@ static int print_help(void)
     args_print_help("sigbridge presence: who is present, and who was\n\n"
                     "usage: sigbridge presence [options]\n\n"
                     "Reads the database in the bridge's data directory, whether the bridge runs or "
-                    "not.\n\n",
+                    "not.\nMemberships that have ended stay for history.keep_days days (see its "
+                    "configuration).\n\n",
                     flags, FLAGS);
     return EXIT_SUCCESS;
 }

@@ -1,11 +1,6 @@
 /* The store from outside: what sequences of events leave in the history, over one run or several,
  * and what is said when the file cannot be used. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "test.h"
 
 #include "base/clock.h"
 #include "io/store_schema.h"
@@ -16,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { RUNS = 4, EVENTS = 8 };
@@ -522,6 +518,61 @@ static void test_refusals(void **state)
     }
 }
 
+/* What another user may do with directory and file. */
+static const struct permission {
+    const char *name;
+    mode_t dir, file;
+} permissions[] = {
+    {"a file that may not be read", 0700, 0000},
+    {"a file that may not be written", 0700, 0400},
+    {"a directory that may not be written", 0500, 0600},
+    {"a directory that may not be entered", 0600, 0600},
+};
+
+/* The child: as a user who is not root, who may do everything. */
+static void check_permission(const struct permission *t, const char *path)
+{
+    struct store *s = NULL;
+    struct problem why = {0};
+    struct store_options options = {.path = path, .bridge = "b1", .now_ms = 1};
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        fail_msg("cannot become nobody");
+    ROW(t->name, store_open(&s, &options, &why) == STATUS_IO && !s);
+    ROW(t->name, strcmp(why.rule, "store-access") == 0);
+    ROW(t->name, strstr(why.text, "check") && strstr(why.text, "--data"));
+}
+
+static void test_permissions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(permissions); i++) {
+        const struct permission *t = &permissions[i];
+        char dir[TEST_PATH_MAX], path[TEST_PATH_MAX];
+        struct stat before, after;
+        int status;
+        test_dir_make(dir);
+        test_path(path, dir, "p.db");
+        make_ours(path);
+        assert_int_equal(chmod(path, t->file), 0);
+        assert_int_equal(chmod(dir, t->dir), 0);
+        if (geteuid() == 0)
+            assert_true(chown(path, 65534, 65534) == 0 && chown(dir, 65534, 65534) == 0);
+        assert_int_equal(lstat(path, &before), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            check_permission(t, path);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(lstat(path, &after), 0);
+        ROW(t->name, before.st_mtim.tv_nsec == after.st_mtim.tv_nsec &&
+                         before.st_size == after.st_size && before.st_ino == after.st_ino);
+        assert_int_equal(chmod(dir, 0700), 0);
+        test_dir_remove(dir);
+    }
+}
+
 /* A foreign or newer file is not written to. */
 static void test_foreign_untouched(void **state)
 {
@@ -615,10 +666,15 @@ static void test_speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequences), cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_file),      cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_stats),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_migration), cmocka_unit_test(test_foreign_untouched),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_permissions),
+        cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_foreign_untouched),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
