@@ -35,6 +35,7 @@ export class Calls {
         const { signal } = this.#abort;
         const on = (id, type, handler) => byId(id).addEventListener(type, handler, { signal });
         signaling.addEventListener("call", ({ detail }) => this.#ring(detail), { signal });
+        signaling.addEventListener("state", () => this.#current && this.#note(this.#current), { signal });
         on("call-end", "click", () => this.#end("hang-up"));
         on("call-mic", "click", () => this.#switch("audio"));
         on("call-cam", "click", () => this.#switch("video"));
@@ -355,6 +356,8 @@ export class Calls {
         const notes = [];
         if (since && link?.state === "disconnected")
             notes.push("The connection is weak. Trying to get it back.");
+        else if (since && link && this.#signaling.state !== "joined")
+            notes.push("The connection to the room is lost. The call goes on.");
         else if (since && link && !link.present)
             notes.push(`${who} is not in the room any more. The call goes on.`);
         if (theirs.audio === false && theirs.video === false)

@@ -99,9 +99,14 @@ function showJoining(joining) {
 /* ---- connection state ---- */
 
 const LAMPS = { joined: "good", connecting: "busy", joining: "busy", waiting: "bad", idle: "off", closed: "off" };
+/* While the bridge keeps our place, nobody has missed us, and nothing will be missing. */
+const OUTAGES = {
+    kept: "Connection lost, back in a moment. Calls and video go on.",
+    lost: "The connection to the bridge is lost. Calls and video go on, but others may see that you are gone.",
+};
 let countdown;
 
-function showState({ state, retryIn, error, reason }) {
+function showState({ state, retryIn, error, reason, resumable }) {
     clearInterval(countdown);
     const lamp = byId("connection");
     const outage = byId("outage");
@@ -123,11 +128,12 @@ function showState({ state, retryIn, error, reason }) {
         show();
         countdown = setInterval(show, COUNTDOWN_MS);
     }
-    if (isOutage)
-        setText(byId("outage-text"), "The connection to the bridge is lost. Video that plays goes on.");
-    if (isOutage && state === "waiting")
-        setText(byId("announce"), "Connection lost, reconnecting");
-    else if (state === "joined")
+    if (isOutage && state === "waiting") {
+        outage.dataset.place = resumable ? "kept" : "lost";
+        setText(byId("outage-text"), OUTAGES[outage.dataset.place]);
+        setText(byId("announce"), resumable ? "Connection lost, back in a moment" : "Connection lost, reconnecting");
+    }
+    if (state === "joined")
         setText(byId("announce"), "Connected");
 }
 
@@ -172,6 +178,10 @@ async function enter(room, peer) {
     );
     mine.chat = chat;
     signaling.addEventListener("state", ({ detail }) => visit === mine && showState(detail));
+    signaling.addEventListener("joined", ({ detail }) => {
+        if (visit === mine && detail.rejoined)
+            toast("You are in the room again. What was said while you were away is missing.");
+    });
     signaling.addEventListener("closing", () => toast("The bridge is about to stop. This page comes back by itself."));
     signaling.addEventListener("error", ({ detail }) => {
         if (visit !== mine)

@@ -32,7 +32,7 @@ test("the page reconnects while the running video goes on", async (t) => {
 
     await bridge.stop("SIGKILL");
     await connection(page, /Reconnecting/);
-    await page.getByText("The connection to the bridge is lost. Video that plays goes on.").waitFor();
+    await page.getByText("Calls and video go on").waitFor();
     await framesAdvance(video, 25);
 
     const again = await startBridge({ web, data: bridge.data, listen: bridge.http, mqttListen: bridge.mqtt });

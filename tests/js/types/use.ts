@@ -12,6 +12,7 @@ export async function use(video: HTMLVideoElement, camera: MediaStream) {
     backoff: { base: 100, attempts: 3 },
   });
   new Signaling("ws://x", { room: "lobby", WebSocket, token: "t" });
+  new Signaling(["wss://a.test/ws", new URL("wss://b.test/ws")], { room: "lobby" });
   // @ts-expect-error a room is needed
   new Signaling("ws://x", {});
   // @ts-expect-error a token is a string or gives one
@@ -23,6 +24,9 @@ export async function use(video: HTMLVideoElement, camera: MediaStream) {
     // @ts-expect-error no such state
     return detail.state === "sleeping";
   });
+  signaling.addEventListener("joined", ({ detail }) => detail.rejoined && detail.peers.length);
+  signaling.addEventListener("resumed", ({ detail }) => detail.resumed satisfies boolean);
+  signaling.addEventListener("state", ({ detail }) => detail.resumable === true && detail.state === "waiting");
   signaling.addEventListener("presence", ({ detail }) => {
     for (const { peer, kind, meta, since } of detail.joined) console.log(peer, kind, meta?.name, since);
     for (const { peer, reason } of detail.left) console.log(peer, reason);
