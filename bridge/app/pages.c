@@ -120,6 +120,12 @@ static void put_store(struct parts *p, struct buf *b)
     put(b, "sigbridge_store_written_total", "counter", "Changes of presence recorded.", s.written);
     put(b, "sigbridge_store_commits_total", "counter", "Transactions.", s.commits);
     put(b, "sigbridge_store_failures_total", "counter", "Transactions that failed.", s.failures);
+    put(b, "sigbridge_store_pruned_total", "counter",
+        "Memberships deleted because they ended longer ago than they are kept.", s.pruned);
+    put(b, "sigbridge_store_damaged_total", "counter", "Damaged databases that were moved aside.",
+        s.damaged);
+    put(b, "sigbridge_store_unsettled", "gauge",
+        "Peers whose state is not in the database yet because the queue was full.", s.unsettled);
     metric_head(b, "sigbridge_store_dropped_total", "counter",
                 "Changes that are missing in the history.");
     metric_value(b, "sigbridge_store_dropped_total", "{reason=\"queue-full\"}",
