@@ -99,6 +99,14 @@ static void on_drain_check(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct parts *p = w->data;
     (void)events;
+    bool over = clock_mono_us() >= p->handover_deadline_us;
+    if (!p->handed_over && (router_drained(&p->router) || over)) {
+        p->handed_over = true;
+        p->drain_deadline_us = clock_mono_us() + DRAIN_US;
+        router_drain_end(&p->router, parts_now());
+    }
+    if (!p->handed_over)
+        return;
     bool told = ws_server_empty(p->server);
     bool cleared = !mqtt_link_connected(p->link) || mqtt_link_idle(p->link);
     if ((told && cleared) || clock_mono_us() >= p->drain_deadline_us)
@@ -115,9 +123,11 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
     }
     log_line(LOG_INFO, "draining", LOG_I("signal", w->signum),
              LOG_I("sessions", p->router.joined_count), LOG_END);
-    p->drain_deadline_us = clock_mono_us() + DRAIN_US;
+    p->handover_deadline_us = clock_mono_us() + (int64_t)p->config->limits.drain_s * 1000000;
+    p->drain_deadline_us = p->handover_deadline_us + DRAIN_US;
     ws_server_stop_listening(p->server);
-    router_drain(&p->router, "the bridge is going down", parts_now());
+    router_drain(&p->router, "the bridge is going down", p->handover_deadline_us - clock_mono_us(),
+                 parts_now());
     ev_timer_start(loop, &p->drain_check);
 }
 
@@ -181,7 +191,6 @@ static enum status start_store(struct parts *p, struct problem *why)
         .bridge = p->bridge_id,
         .queue_events = p->config->limits.store_queue,
         .now_ms = clock_wall_ms(),
-        .keep_ms = (int64_t)p->config->history.keep_days * 24 * 3600 * 1000,
     };
     return store_open(&p->store, &o, why);
 }
@@ -216,6 +225,10 @@ static enum status start_router(struct parts *p)
         .rooms_max = c->limits.rooms,
         .messages = {c->limits.messages_per_second, c->limits.messages_burst},
         .bytes = {c->limits.bytes_per_second, c->limits.bytes_burst},
+        .resume_window_us = (int64_t)c->presence.resume_window_s * 1000000,
+        .replay_messages = c->limits.replay_messages,
+        .replay_bytes = c->limits.replay_bytes,
+        .away_max = c->limits.sessions,
     };
     put_will(p, &o);
     p->router_made = true;

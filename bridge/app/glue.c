@@ -56,15 +56,22 @@ static void on_socket_message(void *arg, void *session, const char *bytes, size_
     router_message(&p->router, session, bytes, len, parts_now());
 }
 
-static void on_closed(void *arg, void *session, const char *reason)
+static void on_closed(void *arg, void *session, const char *reason, bool lost)
 {
     struct parts *p = arg;
-    router_close(&p->router, session, reason, parts_now());
+    router_close(&p->router, session, reason, lost, parts_now());
+}
+
+static void on_confirmed(void *arg, void *session, uint64_t mark)
+{
+    struct parts *p = arg;
+    router_confirmed(&p->router, session, mark, parts_now());
 }
 
 struct ws_server_events glue_server_events(struct parts *p)
 {
-    return (struct ws_server_events){on_opened, on_socket_message, on_closed, pages_answer, p};
+    return (struct ws_server_events){on_opened,    on_socket_message, on_closed,
+                                     on_confirmed, pages_answer,      p};
 }
 
 static void on_record(void *store, const struct record *r)
@@ -100,7 +107,8 @@ static void put_ice_servers(void *ice, struct buf *b, struct text peer, int64_t 
 void glue_router(struct parts *p)
 {
     struct router *r = &p->router;
-    r->socket_ops = (struct socket_ops){ws_socket_send, ws_socket_close};
+    r->socket_ops = (struct socket_ops){ws_socket_send, ws_socket_close, ws_socket_bind,
+                                        ws_socket_part, ws_socket_confirm};
     r->bus_ops = (struct bus_ops){mqtt_link_publish, mqtt_link_subscribe, mqtt_link_unsubscribe};
     r->recorder_ops = (struct recorder_ops){on_record};
     r->ice_ops = (struct ice_ops){put_ice_servers};

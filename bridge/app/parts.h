@@ -29,7 +29,9 @@ struct parts {
     ev_timer tick, drain_check;
     ev_signal term, interrupt, hangup;
     int64_t started_ms;
-    int64_t drain_deadline_us; /* 0: running */
+    int64_t handover_deadline_us; /* draining: until then sessions may be taken over */
+    bool handed_over;
+    int64_t drain_deadline_us; /* 0: not draining */
     struct device_watch devices;
     bool announced; /* `ready` was logged */
     struct reload_count reloads;

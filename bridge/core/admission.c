@@ -26,7 +26,7 @@ static void watch_expiry(struct router *r, struct session *s)
     list_add(at->next, &s->expiring);
 }
 
-static void take_access(struct router *r, struct session *s, struct access *access)
+void admission_take(struct router *r, struct session *s, struct access *access)
 {
     access_destroy(s->access);
     s->access = access;
@@ -74,14 +74,13 @@ void admission_open(struct router *r, struct session *s, struct text token)
     enum status status = verify(r, s->visitor, token, &access, &why);
     if (status == STATUS_OK) {
         s->token_of_socket = true;
-        take_access(r, s, access);
+        admission_take(r, s, access);
         return;
     }
     r->metrics.refused[FROM_WS][status]++;
     router_send_error(r, s, &why, none, none);
     router_log_refused(r, "ws", s->visitor, none, none, &why);
-    r->socket_ops.close(s->socket, status == STATUS_UNAUTHORIZED ? 4401 : 1013,
-                        status_word(status));
+    router_close_socket(r, s, status == STATUS_UNAUTHORIZED ? 4401 : 1013, status_word(status));
 }
 
 static enum status forbid(struct problem *why, const char *text)
@@ -116,13 +115,23 @@ enum status admission_join(struct router *r, struct session *s, const struct env
         status = verify_field(r, s, e, &access, why);
         if (status != STATUS_OK)
             return status;
-        take_access(r, s, access);
+        admission_take(r, s, access);
     }
     if (s->expires_us <= r->now.mono_us)
         return problem_set(why, STATUS_UNAUTHORIZED, 0, "token", "the token has expired");
     if (text_end(peer))
         *peer = access_subject(s->access);
     return check_place(s->access, envelope_text(e, FIELD_ROOM), *peer, why);
+}
+
+void admission_move(struct router *r, struct session *from, struct session *to)
+{
+    struct problem why;
+    if (!from->access || check_place(from->access, room_name(to->peer->room), peer_name(to->peer),
+                                     &why) != STATUS_OK)
+        return;
+    admission_take(r, to, from->access);
+    from->access = NULL;
 }
 
 enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,
@@ -139,7 +148,7 @@ enum status admission_refresh(struct router *r, struct session *s, const struct 
         access_destroy(access);
         return status;
     }
-    take_access(r, s, access);
+    admission_take(r, s, access);
     return STATUS_OK;
 }
 
@@ -188,7 +197,7 @@ enum status admission_rate(struct router *r, struct session *s, size_t len, stru
         if (log_budget_take(&r->too_fast, r->now.mono_us, &unsaid))
             log_line(LOG_WARN, "too-fast", LOG_S("address", visitor_format(s->visitor, address)),
                      LOG_I("unsaid", unsaid), LOG_END);
-        r->socket_ops.close(s->socket, 1008, "too many messages, again and again");
+        router_close_socket(r, s, 1008, "too many messages, again and again");
     }
     return STATUS_RATE_LIMITED;
 }
@@ -217,10 +226,10 @@ void admission_tick(struct router *r)
             return;
         list_remove(l);
         r->metrics.tokens_expired++;
-        membership_leave(r, s, "expired", none);
         problem_set(&why, STATUS_UNAUTHORIZED, 0, "token",
                     "the token has expired: come back with a new one");
+        membership_leave(r, s, "expired", none);
         router_send_error(r, s, &why, none, none);
-        r->socket_ops.close(s->socket, 4401, "the token has expired");
+        router_close_socket(r, s, 4401, "the token has expired");
     }
 }

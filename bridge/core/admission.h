@@ -14,6 +14,11 @@ void admission_open(struct router *r, struct session *s, struct text token);
 enum status admission_join(struct router *r, struct session *s, const struct envelope *e,
                            struct text *peer, struct problem *why);
 
+/* What a token allows: the session's from now on, which owns it. */
+void admission_take(struct router *r, struct session *s, struct access *access);
+/* A socket goes to another session: its token, too, if it allows that one's place. */
+void admission_move(struct router *r, struct session *from, struct session *to);
+
 /* Replaces the token of a member by one that allows at least this room and name. */
 enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,
                               struct problem *why);

@@ -144,6 +144,20 @@ bool bridges_first(const struct router *r)
     return true;
 }
 
+bool bridges_runs(const struct router *r, struct text name, struct text run)
+{
+    const struct other_bridge *o = find(&r->bridges, name);
+    return o && o->online && (text_end(&run) || text_same(run_of(o), run));
+}
+
+bool bridges_others_run(const struct router *r)
+{
+    LIST_EACH(l, &r->bridges.all)
+    if (LIST_ITEM(l, struct other_bridge, in_all)->online)
+        return true;
+    return false;
+}
+
 static bool starts_with(struct text t, struct text start)
 {
     size_t len = text_len(&start);
@@ -151,7 +165,7 @@ static bool starts_with(struct text t, struct text start)
 }
 
 /* Sessions carry the run of their bridge in their ids. */
-static bool is_left_behind(struct router *r, const struct presence_info *i)
+bool bridges_left_behind(struct router *r, const struct presence_info *i)
 {
     struct text via = info_via(i);
     int64_t now = r->now.mono_us;
@@ -176,7 +190,7 @@ static void clear(struct router *r)
         size_t at = 0;
         const struct peer *p;
         while ((p = map_next(&room->peers, &at))) {
-            if (!p->info || p->session || !is_left_behind(r, p->info))
+            if (!p->info || p->session || !bridges_left_behind(r, p->info))
                 continue;
             roster_clear(r, room_name(room), peer_name(p), "bridge-gone", NULL);
             count++;

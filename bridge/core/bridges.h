@@ -44,6 +44,12 @@ void bridges_restart(struct router *r);
 /* A roster came in: what dead bridges left may be in it. */
 void bridges_check(struct router *r);
 void bridges_tick(struct router *r);
+/* Does this run of another bridge go on, as far as we know? run: empty for any. */
+bool bridges_runs(const struct router *r, struct text name, struct text run);
+bool bridges_others_run(const struct router *r);
+struct presence_info;
+/* Is this the presence of a session that went with its bridge? */
+bool bridges_left_behind(struct router *r, const struct presence_info *i);
 /* Is it us who act? */
 bool bridges_first(const struct router *r);
 

@@ -107,3 +107,12 @@ void calls_withdraw(struct calls *c, struct text peer, struct text name, enum ca
     if (!(*at)->waiting)
         drop(c, at);
 }
+
+void calls_each(const struct calls *c,
+                void (*each)(void *arg, struct text peer, struct text call, unsigned waiting),
+                void *arg)
+{
+    for (const struct call *call = c->newest; call; call = call->next)
+        each(arg, text_of(call->names, call->peer_len),
+             text_of(call->names + call->peer_len, call->call_len), call->waiting);
+}

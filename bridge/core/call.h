@@ -38,5 +38,9 @@ bool calls_waiting(const struct calls *c, struct text peer, struct text call,
 void calls_withdraw(struct calls *c, struct text peer, struct text call, enum call_direction made);
 /* An answer passed, or the call ended: nothing waits any more, in either direction. */
 void calls_clear(struct calls *c, struct text peer, struct text call);
+/* Each call once, the newest first, for another bridge that is to know them. */
+void calls_each(const struct calls *c,
+                void (*each)(void *arg, struct text peer, struct text call, unsigned waiting),
+                void *arg);
 
 #endif

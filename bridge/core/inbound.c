@@ -1,6 +1,8 @@
 #include "core/inbound.h"
 
+#include "core/handover.h"
 #include "core/roster.h"
+#include "core/takeover.h"
 #include "proto/message.h"
 
 const struct rate_limit inbound_error_replies = {.per_second = 50, .burst = 200};
@@ -74,11 +76,7 @@ static void refuse(struct router *r, const struct topic *t, const struct envelop
 
 static void deliver(struct router *r, struct session *s)
 {
-    if (!buf_ok(&r->out)) {
-        r->socket_ops.close(s->socket, 1011, "out of memory");
-        return;
-    }
-    session_send(s, &r->socket_ops, text_of(r->out.data, r->out.len));
+    router_send_numbered(r, s);
     r->metrics.forwarded_ws++;
 }
 
@@ -119,7 +117,7 @@ static void pass_on_error(struct router *r, struct session *s, struct text paylo
         json_put_span(b, e.field[fields[i]]);
     }
     buf_char(b, '}');
-    router_send(r, s);
+    router_tell(r, s);
 }
 
 /* False: it was refused, or nothing of it may go on. */
@@ -135,14 +133,29 @@ static bool change(struct router *r, const struct topic *t, struct envelope *e, 
     return !dropped;
 }
 
+/* Has it come before? Only of those that say which one they are that can be known. */
+static bool again(struct router *r, struct seen *seen, const struct envelope *e, uint64_t digest)
+{
+    if (!e->sent_ms && !envelope_has(e, FIELD_ID))
+        return false;
+    if (!seen_before(seen, digest))
+        return false;
+    r->metrics.redelivered++;
+    return true;
+}
+
 static void to_session(struct router *r, struct session *s, const struct topic *t,
                        struct text payload)
 {
     struct envelope e = {0};
     struct problem why = {0};
     char call_bytes[NAME_MAX_BYTES];
-    if (!read(r, t, payload, SIDE_PEER, &e, &why) ||
-        !in_order(s, &e, t->from, envelope_plain(&e, FIELD_CALL, call_bytes), &why)) {
+    uint64_t digest = seen_digest(t->from, payload);
+    handover_note(s, digest);
+    bool ok = read(r, t, payload, SIDE_PEER, &e, &why);
+    if (ok && again(r, &s->seen, &e, digest))
+        return;
+    if (!ok || !in_order(s, &e, t->from, envelope_plain(&e, FIELD_CALL, call_bytes), &why)) {
         refuse(r, t, &e, &why);
         return;
     }
@@ -189,20 +202,42 @@ static void to_bridge(struct router *r, const struct topic *t, struct text paylo
 
 void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
 {
-    bool from_bridge = text_equals(t->from, NAME_BRIDGE);
     if (text_equals(t->peer, NAME_BRIDGE)) {
-        if (!from_bridge && bridges_first(r))
+        if (!text_equals(t->from, NAME_BRIDGE) && bridges_first(r))
             to_bridge(r, t, payload);
         return;
     }
     struct room *room = registry_room(&r->registry, t->room);
     struct peer *p = room ? registry_peer(room, t->peer) : NULL;
-    if (!p || !p->session || p->session->state != SESSION_JOINED)
+    struct session *s = p ? p->session : NULL;
+    if (s && s->state == SESSION_RESUMING)
+        takeover_hear(r, s, t, payload);
+    else if (s && s->state == SESSION_JOINED)
+        inbound_one(r, s, t, payload);
+    else if (!s || s->state != SESSION_HANDING) /* that is the other bridge's now */
         r->metrics.dropped[DROP_NO_SESSION]++;
-    else if (from_bridge)
-        pass_on_error(r, p->session, payload);
-    else
-        to_session(r, p->session, t, payload);
+}
+
+static void put_all(struct router *r, const struct topic *t, const struct envelope *e)
+{
+    buf_clear(&r->out);
+    message_put_ws(&r->out, e, t->from);
+}
+
+void inbound_one(struct router *r, struct session *s, const struct topic *t, struct text payload)
+{
+    struct envelope e = {0};
+    struct problem why = {0};
+    if (t->kind == TOPIC_ALL) {
+        if (!read(r, t, payload, SIDE_PEER, &e, &why) || e.type != MSG_MESSAGE)
+            return; /* refused when it came */
+        put_all(r, t, &e);
+        deliver(r, s);
+    } else if (!text_equals(t->from, NAME_BRIDGE)) {
+        to_session(r, s, t, payload);
+    } else if (!handover_mark(r, s, payload)) {
+        pass_on_error(r, s, payload);
+    }
 }
 
 void inbound_all(struct router *r, const struct topic *t, struct text payload)
@@ -224,14 +259,21 @@ void inbound_all(struct router *r, const struct topic *t, struct text payload)
         refuse(r, t, &e, &why);
         return;
     }
+    uint64_t digest = seen_digest(t->from, payload);
+    if (again(r, &room->seen, &e, digest))
+        return;
     r->metrics.received[FROM_MQTT][e.type]++;
     roster_flush_room(r, room);
-    buf_clear(&r->out);
-    message_put_ws(&r->out, &e, t->from);
+    put_all(r, t, &e);
     LIST_EACH(l, &room->sessions)
     {
         struct session *s = LIST_ITEM(l, struct session, in_room);
-        if (s->state == SESSION_JOINED && !text_same(peer_name(s->peer), t->from))
+        if (text_same(peer_name(s->peer), t->from))
+            continue;
+        handover_note(s, digest);
+        if (s->state == SESSION_JOINED)
             deliver(r, s);
+        else if (s->state == SESSION_RESUMING)
+            takeover_hear(r, s, t, payload);
     }
 }

@@ -2,9 +2,13 @@
 
 #include "base/clock.h"
 #include "core/admission.h"
+#include "core/away.h"
+#include "core/bridges.h"
 #include "core/delivery.h"
+#include "core/handover.h"
 #include "core/outbound.h"
 #include "core/roster.h"
+#include "core/takeover.h"
 #include "core/watch.h"
 #include "proto/meta.h"
 
@@ -51,9 +55,12 @@ static void set_timer(struct session *s, struct link *list, int64_t deadline_us)
     s->deadline_us = deadline_us;
 }
 
+/* When half of the expiry is over at the latest, and not all at once after a reconnect: an eighth
+ * of it is left to chance. Who stands behind a later one in the list waits for that, no longer. */
 static int64_t renew_at(const struct router *r)
 {
-    return r->now.mono_us + (int64_t)r->o.presence_expiry_s * 500000; /* half of it */
+    int64_t eighth = (int64_t)r->o.presence_expiry_s * 125000;
+    return r->now.mono_us + 3 * eighth + (int64_t)(clock_random() % (uint64_t)eighth);
 }
 
 static const char *inbox_filter(struct router *r, const struct peer *p)
@@ -90,6 +97,9 @@ enum status membership_publish(struct router *r, struct session *s, struct deliv
     json_put_str(b, r->o.bridge);
     buf_str(b, ",\"sid\":");
     json_put_str(b, s->sid);
+    /* A broker drops what expires without a word: others must know when to stop believing it. */
+    buf_str(b, ",\"ttl\":");
+    buf_uint(b, r->o.presence_expiry_s);
     buf_str(b, ",\"bundle\":true}");
     buf_clear(&r->topic);
     topic_presence(&r->topic, r->o.prefix, room_name(s->peer->room), peer_name(s->peer));
@@ -112,8 +122,10 @@ static void fail_join(struct router *r, struct session *s, enum status status, c
 /* Is the name in use, and not to be had? A device cannot be told to go, so it keeps its name. */
 static bool is_taken(struct router *r, const struct session *s, const struct peer *p)
 {
-    /* A presence of ours without a session is about to be cleared, in front of what follows. */
-    bool elsewhere = p->info && !text_equals(info_via(p->info), r->o.bridge);
+    /* A presence of ours without a session is about to be cleared, in front of what follows. So is
+     * one of a bridge that does not run any more. */
+    bool elsewhere =
+        p->info && !text_equals(info_via(p->info), r->o.bridge) && !bridges_left_behind(r, p->info);
     bool device = p->info && p->info->via_len == 0;
     return (p->session || elsewhere) && (device || !admission_owns(s, peer_name(p)));
 }
@@ -141,6 +153,24 @@ static struct peer *take_name(struct router *r, struct session *s, enum status *
     return registry_make_peer(&r->registry, room, request_peer(s->join));
 }
 
+void membership_attach(struct router *r, struct session *s, struct peer *p)
+{
+    struct room *room = p->room;
+    p->session = s;
+    s->peer = p;
+    list_add(&room->sessions, &s->in_room);
+    if (++room->session_count == 1)
+        subscribe(r, all_filter(r, room));
+    subscribe(r, inbox_filter(r, p));
+}
+
+/* By what of its id stays the same, so that it is found when its client comes back. */
+static bool remember(struct router *r, struct session *s)
+{
+    struct text own = session_own(text_of_str(s->sid));
+    return map_put(&r->own, own.p, text_len(&own), s) == STATUS_OK;
+}
+
 /* The roster is complete: takes the name, if it is free, and publishes the presence. */
 static void enter(struct router *r, struct session *s)
 {
@@ -157,23 +187,17 @@ static void enter(struct router *r, struct session *s)
         fail_join(r, s, status, text);
         return;
     }
-    struct room *room = p->room;
-    p->session = s;
-    s->peer = p;
     s->state = SESSION_JOINING;
-    room->waiting_count--;
+    p->room->waiting_count--;
     s->since_ms = r->now.wall_ms;
     s->seq = 0;
-    size_t run = strlen(r->o.run);
-    memcpy(s->sid, r->o.run, run);
-    s->sid[run] = '-';
-    clock_random_name(s->sid + run + 1, SESSION_ID_LEN - run - 1);
+    s->known = false;
+    replay_init(&s->replay, 0);
+    session_name(s, r->o.run, text_of_str(""));
     clock_random_name(s->secret, SESSION_SECRET_LEN);
-    list_add(&room->sessions, &s->in_room);
-    if (++room->session_count == 1)
-        subscribe(r, all_filter(r, room));
-    subscribe(r, inbox_filter(r, p));
-    status = membership_publish(r, s, d);
+    s->last_secret[0] = '\0';
+    membership_attach(r, s, p);
+    status = remember(r, s) ? membership_publish(r, s, d) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         delivery_destroy(d);
         fail_join(r, s, status, "the broker cannot be reached: try again later");
@@ -268,14 +292,26 @@ void membership_roster_complete(struct router *r)
     }
 }
 
-void membership_arrived(struct router *r, struct session *s)
+static void become_member(struct router *r, struct session *s)
 {
     s->state = SESSION_JOINED;
-    s->announce = true;
     set_timer(s, &r->renewing, renew_at(r));
     r->joined_count++;
+}
+
+void membership_arrived(struct router *r, struct session *s)
+{
+    become_member(r, s);
+    s->announce = true;
     r->metrics.joins++;
     roster_mark_dirty(r, s->peer->room);
+}
+
+void membership_resumed(struct router *r, struct session *s)
+{
+    become_member(r, s);
+    if (membership_publish(r, s, NULL) != STATUS_OK)
+        s->deadline_us = r->now.mono_us; /* the next tick tries again */
 }
 
 void membership_update(struct router *r, struct session *s, const struct envelope *e)
@@ -311,7 +347,8 @@ static struct delivery *join_delivery(const struct session *s)
     return NULL;
 }
 
-/* Takes the peer away from the session; what stays of it is the registry's. */
+/* Takes the peer away from the session; what stays of it is the registry's. reason: NULL where
+ * nobody leaves. */
 static void detach(struct router *r, struct session *s, const char *reason)
 {
     struct peer *p = s->peer;
@@ -327,21 +364,37 @@ static void detach(struct router *r, struct session *s, const char *reason)
     p->session = NULL;
     p->left_reason = reason;
     s->peer = NULL;
+    s->state = SESSION_IDLE;
     struct delivery *join = join_delivery(s);
     if (join)
         delivery_orphan(join); /* what becomes of it is no news for the next membership */
 }
 
+/* One without socket waits in front of the others, for the tick to sweep it up: whoever ends it may
+ * still look at it. */
 static void become_idle(struct router *r, struct session *s)
 {
+    struct text own = session_own(text_of_str(s->sid));
+    if (!text_end(&own))
+        (void)map_remove(&r->own, own.p, text_len(&own));
+    away_end(r, s);
     free(s->join);
     s->join = NULL;
     s->state = SESSION_IDLE;
     s->announce = false;
+    s->sid[0] = '\0';
     session_set_meta(s, text_of_str(""));
     calls_release(&s->calls);
     recent_release(&s->recent);
-    set_timer(s, &r->idle, r->now.mono_us + r->o.join_timeout_us);
+    replay_release(&s->replay);
+    seen_release(&s->seen);
+    takeover_release(s);
+    handover_release(s);
+    list_remove(&s->keeping);
+    if (s->socket)
+        set_timer(s, &r->idle, r->now.mono_us + r->o.join_timeout_us);
+    else
+        set_timer(s, r->idle.next, r->now.mono_us);
 }
 
 static void leave_room(struct router *r, struct room *room)
@@ -356,6 +409,10 @@ void membership_leave(struct router *r, struct session *s, const char *reason, s
 {
     bool owed = text_len(&id) > 0;
     struct room *room = NULL;
+    if (s->state == SESSION_RESUMING) {
+        takeover_cancel(r, s);
+        return;
+    }
     if (s->state == SESSION_WATCHING) {
         room = registry_room(&r->registry, request_room(s->join));
         room->waiting_count--;
@@ -386,7 +443,19 @@ void membership_replaced(struct router *r, struct session *s)
     detach(r, s, "replaced");
     become_idle(r, s);
     r->metrics.replaced++;
-    r->socket_ops.close(s->socket, 4409, "another session has taken this name");
+    router_close_socket(r, s, 4409, "another session has taken this name");
+}
+
+void membership_forget(struct router *r, struct session *s)
+{
+    struct peer *p = s->peer;
+    struct room *room = p ? p->room : NULL;
+    if (p) {
+        detach(r, s, NULL);
+        registry_tidy_peer(&r->registry, p);
+    }
+    become_idle(r, s);
+    leave_room(r, room);
 }
 
 void membership_subscribe_all(struct router *r)
@@ -449,6 +518,10 @@ void membership_tick(struct router *r)
         give_up_join(r, s);
     while ((s = due(r, &r->idle))) {
         list_remove(&s->timer);
+        if (!s->socket) {
+            session_destroy(s);
+            continue;
+        }
         r->metrics.join_timeouts++;
         r->socket_ops.close(s->socket, 4408, "no join in time");
     }

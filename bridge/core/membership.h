@@ -21,6 +21,13 @@ void membership_update(struct router *r, struct session *s, const struct envelop
 void membership_leave(struct router *r, struct session *s, const char *reason, struct text id);
 /* The presence stands with somebody else's name on it: ends it without touching the broker's. */
 void membership_replaced(struct router *r, struct session *s);
+/* The same where nobody lost anything: it is another bridge's, or still is. */
+void membership_forget(struct router *r, struct session *s);
+
+/* The session is the peer's from now on; what is sent to it comes to this bridge. */
+void membership_attach(struct router *r, struct session *s, struct peer *p);
+/* Taken over, in all its state: a member of this bridge. */
+void membership_resumed(struct router *r, struct session *s);
 
 /* The roster that some sessions waited for may be complete now. */
 void membership_roster_complete(struct router *r);

@@ -157,6 +157,24 @@ void metrics_put(const struct metrics *m, struct buf *b)
             m->duplicates);
     counter(b, "sigbridge_joins_total", "Sessions that became members of a room.", m->joins);
     counter(b, "sigbridge_leaves_total", "Memberships of sessions that ended.", m->leaves);
+    metric_head(b, "sigbridge_sessions_resumed_total", "counter",
+                "Sessions whose client came back to its place, by who had held them.");
+    metric_value(b, "sigbridge_sessions_resumed_total", "{from=\"here\"}", m->resumed_here);
+    metric_value(b, "sigbridge_sessions_resumed_total", "{from=\"elsewhere\"}", m->takeovers);
+    counter(b, "sigbridge_takeovers_failed_total",
+            "Sessions that another bridge did not hand over to this one.", m->takeovers_failed);
+    counter(b, "sigbridge_handovers_total", "Sessions handed over to other bridges.", m->handovers);
+    counter(b, "sigbridge_handovers_refused_total",
+            "Questions of other bridges for sessions that they could not have.",
+            m->handovers_refused);
+    metric_head(b, "sigbridge_sessions_lost_total", "counter",
+                "Memberships that ended because the client did not come back, by what was over.");
+    metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"resume_window\"}", m->away_expired);
+    metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"replay\"}", m->replay_overflows);
+    metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"sessions\"}", m->away_refused);
+    counter(b, "sigbridge_redelivered_total",
+            "Messages from MQTT that had come before and were not passed on again.",
+            m->redelivered);
     counter(b, "sigbridge_sessions_replaced_total", "Sessions that lost their name to a newer one.",
             m->replaced);
     counter(b, "sigbridge_presence_frames_total", "Presence frames sent.", m->presence_frames);

@@ -2,6 +2,7 @@
 
 #include "core/admission.h"
 #include "core/delivery.h"
+#include "core/handover.h"
 #include "core/membership.h"
 #include "core/roster.h"
 #include "proto/message.h"
@@ -53,6 +54,14 @@ static void note_order(struct session *s, const struct envelope *e, struct text 
         calls_clear(&s->calls, to, call);
 }
 
+/* Rises with each message, whatever the clock does: who gets the same one twice can tell. */
+static uint64_t stamp(const struct router *r, struct session *s)
+{
+    uint64_t now = (uint64_t)r->now.wall_ms;
+    s->sent_ms = now > s->sent_ms ? now : s->sent_ms + 1;
+    return s->sent_ms;
+}
+
 static enum status publish(struct router *r, struct session *s, const struct envelope *e,
                            struct text to, struct text call, struct text id)
 {
@@ -65,7 +74,7 @@ static enum status publish(struct router *r, struct session *s, const struct env
     else
         topic_inbox(&r->topic, r->o.prefix, room_name(s->peer->room), to, peer_name(s->peer));
     buf_clear(&r->out);
-    message_put_mqtt(&r->out, e, (uint64_t)r->now.wall_ms);
+    message_put_mqtt(&r->out, e, stamp(r, s));
     enum status status = router_publish_out(r, false, 0, d);
     if (status != STATUS_OK)
         delivery_destroy(d);
@@ -165,4 +174,6 @@ void outbound_published(struct router *r, struct delivery *d, enum status status
         failed(r, d, &why);
     }
     delivery_destroy(d);
+    if (s)
+        handover_settled(r, s);
 }

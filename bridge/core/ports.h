@@ -12,15 +12,24 @@
 #include <stdint.h>
 
 struct delivery;
+struct session;
+struct frame;
 
 /* How a session's socket is reached. `socket` is what router_open() was given. */
 struct socket_ops {
-    /* Queues one text frame made of the two parts (copied). A socket whose queue is full marks
+    /* Queues one text frame and holds it until it is written. A socket whose queue is full marks
      * itself for closing (1013) and drops the frame; router_close() follows from the loop. */
-    void (*send)(void *socket, struct text head, struct text tail);
+    void (*send)(void *socket, struct frame *frame);
     /* Marks the socket for closing after what is queued; router_close() follows from the loop.
      * reason: a static sentence of up to 123 bytes. */
     void (*close)(void *socket, int code, const char *reason);
+    /* What comes from it from now on is for this session, which router_open() did not give. */
+    void (*bind)(void *socket, struct session *session);
+    /* It is nobody's any more: nothing that comes from it is heard, router_close() does not follow.
+     * It is closed, and what is queued is written before only with `flush`. */
+    void (*part)(void *socket, int code, const char *reason, bool flush);
+    /* Asks the client for a sign of life behind what was sent: router_confirmed() follows. */
+    void (*confirm)(void *socket);
 };
 
 /* One message to the broker, QoS 1. All of it is copied. */

@@ -47,6 +47,7 @@ static void free_room(struct registry *r, struct room *room)
     while ((p = map_next(&room->peers, &at)))
         free_peer(r, p);
     map_release(&room->peers);
+    seen_release(&room->seen);
     list_remove(&room->dirty);
     list_remove(&room->watch.waiting);
     free(room);

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "core/seen.h"
 #include "policy/budget.h"
 
 #include <stdbool.h>
@@ -68,6 +69,7 @@ struct room {
     struct link sessions; /* struct session, in_room */
     struct link changed;  /* struct peer, changed */
     struct link dirty;    /* in registry->dirty: there is something to tell */
+    struct seen seen;     /* what came for all of it */
     struct watch watch;   /* used when rooms are watched one by one */
     unsigned session_count;
     unsigned waiting_count; /* sessions that wait for the roster to join */

@@ -1,5 +1,6 @@
 #include "core/roster.h"
 
+#include "core/handover.h"
 #include "core/inbound.h"
 #include "core/membership.h"
 #include "core/outbound.h"
@@ -117,16 +118,20 @@ static struct presence_info *make_info(struct router *r, const struct peer *p,
     return i;
 }
 
+/* A session that another bridge took over is the same one. */
 static bool same_holder(const struct presence_info *i, const struct presence *presence)
 {
-    return text_same(info_via(i), presence->via) && text_same(info_sid(i), presence->sid);
+    if (text_same(info_via(i), presence->via) && text_same(info_sid(i), presence->sid))
+        return true;
+    struct text own = session_own(presence->sid);
+    return !text_end(&own) && text_same(session_own(info_sid(i)), own);
 }
 
 static void restart_ttl(struct router *r, struct peer *p)
 {
     list_remove(&p->expiring);
-    if (!p->info->ttl_s)
-        return;
+    if (!p->info->ttl_s || (p->session && p->session->state != SESSION_HANDING))
+        return; /* of our own sessions we know */
     p->expires_us = r->now.mono_us + (int64_t)p->info->ttl_s * 1000000 + TTL_GRACE_US;
     list_add(&r->registry.expiring, &p->expiring);
 }
@@ -143,6 +148,7 @@ static bool set_info(struct router *r, struct peer *p, const struct presence *pr
     if (!info)
         return false;
     bool equal = same && text_same(info_json(old), info_json(info));
+    bool moved = same && !text_same(info_via(old), presence->via);
     if (p->told && !same && !p->replaced) {
         p->replaced = true;
         p->replaced_reason = old ? "replaced" : p->left_reason;
@@ -155,7 +161,7 @@ static bool set_info(struct router *r, struct peer *p, const struct presence *pr
     if (!equal) {
         mark_changed(r, p);
         record(r, same ? RECORD_UPDATED : RECORD_JOINED, p, NULL);
-    } else if (!r->swept) {
+    } else if (!r->swept || moved) {
         record(r, RECORD_UPDATED, p, NULL);
     }
     free(old);
@@ -222,7 +228,7 @@ static void gone(struct router *r, const struct topic *t, const char *reason)
  * presence once more after it. */
 static void ownerless(struct router *r, const struct peer *p, struct text sid, bool retained)
 {
-    size_t run = strlen(r->o.run);
+    size_t run = SESSION_RUN_LEN;
     const char *fallback = retained ? "bridge-restart" : "closed";
     if (retained || (text_len(&sid) > run && text_equals(text_of(sid.p, run), r->o.run)))
         roster_clear(r, room_name(p->room), peer_name(p),
@@ -246,7 +252,15 @@ static void here(struct router *r, const struct topic *t, const struct presence 
         return;
     struct session *s = p->session;
     bool ours = text_equals(presence->via, r->o.bridge);
+    bool same = s && p->info && same_holder(p->info, presence);
     p->generation = r->generation;
+    if (!ours && same && s->state == SESSION_HANDING) {
+        (void)set_info(r, p, presence);
+        handover_done(r, s, presence->via);
+        return;
+    }
+    if (!ours && same && s->state == SESSION_JOINED)
+        return; /* the echo of the bridge that had it before */
     if (ours && !s) {
         ownerless(r, p, presence->sid, retained);
     } else if (ours && !text_equals(presence->sid, s->sid)) {

@@ -1,6 +1,7 @@
 /* What members are told: one frame for all that changed, and `joined` for those who have just come.
  */
 #include "core/roster.h"
+#include "core/welcome.h"
 
 static void put_item(struct buf *b, size_t *count)
 {
@@ -66,65 +67,14 @@ static size_t put_changes(struct buf *b, const struct room *room, const struct p
     return total;
 }
 
-static void put_limits(struct router *r, struct buf *b)
-{
-    buf_str(b, ",\"limits\":{\"message\":");
-    buf_uint(b, r->o.message_max);
-    buf_str(b, ",\"meta\":");
-    buf_uint(b, ENVELOPE_META_MAX);
-    buf_str(b, ",\"data\":");
-    buf_uint(b, ENVELOPE_DATA_MAX);
-    buf_str(b, ",\"sealed\":");
-    buf_uint(b, ENVELOPE_SEALED_MAX);
-    buf_str(b, ",\"ext\":");
-    buf_uint(b, ENVELOPE_EXT_MAX);
-    buf_char(b, '}');
-}
-
-static void announce(struct router *r, struct session *s)
-{
-    struct buf *b = &r->out;
-    struct room *room = s->peer->room;
-    size_t at = 0, count = 0;
-    const struct peer *p;
-    buf_clear(b);
-    buf_str(b, "{\"type\":\"joined\",\"room\":");
-    json_put_text(b, room_name(room));
-    buf_str(b, ",\"peer\":");
-    json_put_text(b, peer_name(s->peer));
-    buf_str(b, ",\"session\":\"");
-    buf_str(b, r->o.bridge);
-    buf_char(b, '.');
-    buf_str(b, s->sid);
-    buf_str(b, "\",\"secret\":");
-    json_put_str(b, s->secret);
-    buf_str(b, ",\"peers\":[");
-    while ((p = map_next(&room->peers, &at))) {
-        if (p == s->peer || !p->info)
-            continue;
-        struct text json = info_json(p->info);
-        put_item(b, &count);
-        buf_add(b, json.p, text_len(&json));
-    }
-    buf_char(b, ']');
-    router_put_session_means(r, s, b);
-    buf_str(b, ",\"resumeWindow\":0");
-    put_limits(r, b);
-    s->announce = false;
-    if (buf_ok(b))
-        r->socket_ops.send(s->socket, text_of(b->data, b->len), text_of_str("}"));
-    else
-        r->socket_ops.close(s->socket, 1013, "the room is too large to be described");
-}
-
 static void tell(struct router *r, struct session *s)
 {
     struct buf *b = &r->out;
     if (!buf_ok(b)) {
-        r->socket_ops.close(s->socket, 1013, "too many changes at once");
+        router_close_socket(r, s, 1013, "too many changes at once");
         return;
     }
-    session_send(s, &r->socket_ops, text_of(b->data, b->len));
+    router_send_numbered(r, s);
     r->metrics.presence_frames++;
 }
 
@@ -157,8 +107,10 @@ static void announce_new(struct router *r, struct room *room)
     LIST_EACH(l, &room->sessions)
     {
         struct session *s = LIST_ITEM(l, struct session, in_room);
-        if (s->state == SESSION_JOINED && s->announce)
-            announce(r, s);
+        if (s->state == SESSION_JOINED && s->announce) {
+            s->announce = false;
+            welcome_joined(r, s);
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 #include "core/router.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/admission.h"
+#include "core/away.h"
 #include "core/delivery.h"
+#include "core/handover.h"
 #include "core/inbound.h"
 #include "core/membership.h"
 #include "core/outbound.h"
+#include "core/resume.h"
 #include "core/roster.h"
+#include "core/takeover.h"
 #include "core/watch.h"
 #include "proto/message.h"
 
@@ -34,6 +39,13 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     list_init(&r->joining);
     list_init(&r->renewing);
     list_init(&r->expiring);
+    list_init(&r->confirming);
+    list_init(&r->away);
+    list_init(&r->handing);
+    list_init(&r->asking);
+    map_init(&r->own);
+    moved_init(&r->moved);
+    r->ask = clock_random() >> 32; /* not those of a run before */
     list_init(&r->fences);
     list_init(&r->stale);
     list_init(&r->watch.waiting);
@@ -51,8 +63,13 @@ enum status router_init(struct router *r, const struct router_options *o, struct
 void router_release(struct router *r)
 {
     struct link *l;
-    while ((l = list_first(&r->sessions)))
-        session_destroy(LIST_ITEM(l, struct session, in_all));
+    while ((l = list_first(&r->sessions))) {
+        struct session *s = LIST_ITEM(l, struct session, in_all);
+        away_end(r, s);
+        session_destroy(s);
+    }
+    map_release(&r->own);
+    moved_release(&r->moved);
     while ((l = list_first(&r->stale))) {
         list_remove(l);
         free(LIST_ITEM(l, struct stale_filter, at));
@@ -70,12 +87,86 @@ bool router_ready(const struct router *r)
     return r->bus_up && r->watch.complete && !r->draining;
 }
 
-void router_send(struct router *r, struct session *s)
+void router_close_socket(struct router *r, struct session *s, int code, const char *reason)
 {
-    if (buf_ok(&r->out))
-        r->socket_ops.send(s->socket, text_of(r->out.data, r->out.len), text_of_str(""));
+    if (s->socket)
+        r->socket_ops.close(s->socket, code, reason);
+}
+
+void router_part(struct router *r, struct session *s, int code, const char *reason, bool flush)
+{
+    if (!s->socket)
+        return;
+    r->socket_ops.part(s->socket, code, reason, flush);
+    s->socket = NULL;
+    if (!s->away)
+        s->visitor = NULL;
+    r->session_count--;
+}
+
+void router_forget(struct router *r, struct session *s)
+{
+    (void)r;
+    session_destroy(s);
+}
+
+static void send(struct router *r, struct session *s, uint64_t mark)
+{
+    if (!s->socket)
+        return;
+    struct frame *f = buf_ok(&r->out)
+                          ? frame_make(text_of(r->out.data, r->out.len), text_of_str(""), mark)
+                          : NULL;
+    if (f)
+        r->socket_ops.send(s->socket, f);
     else
         r->socket_ops.close(s->socket, 1011, "out of memory");
+    frame_release(f);
+}
+
+void router_send(struct router *r, struct session *s)
+{
+    send(r, s, 0);
+}
+
+/* Asks at once whether it arrived: until then the client has nothing to come back with. */
+void router_send_marked(struct router *r, struct session *s)
+{
+    send(r, s, s->seq + 1);
+    if (s->socket && r->o.resume_window_us)
+        r->socket_ops.confirm(s->socket);
+}
+
+void router_tell(struct router *r, struct session *s)
+{
+    if (s->socket || s->state != SESSION_JOINED) {
+        router_send(r, s);
+    } else if (buf_ok(&r->out)) {
+        r->out.len--; /* the brace */
+        router_send_numbered(r, s);
+    }
+}
+
+void router_send_numbered(struct router *r, struct session *s)
+{
+    char bytes[40];
+    struct buf tail;
+    buf_init_fixed(&tail, bytes, sizeof bytes);
+    buf_str(&tail, ",\"seq\":");
+    buf_uint(&tail, ++s->seq);
+    buf_char(&tail, '}');
+    struct frame *f = buf_ok(&r->out) ? frame_make(text_of(r->out.data, r->out.len),
+                                                   text_of(tail.data, tail.len), s->seq + 1)
+                                      : NULL;
+    if (!f) { /* it has missed something for good */
+        away_broken(r, s);
+        router_close_socket(r, s, 1011, "out of memory");
+        return;
+    }
+    away_keep(r, s, f);
+    if (s->socket)
+        r->socket_ops.send(s->socket, f);
+    frame_release(f);
 }
 
 enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s, struct delivery *d)
@@ -131,7 +222,10 @@ void router_send_error(struct router *r, struct session *s, const struct problem
 {
     buf_clear(&r->out);
     message_put_error(&r->out, p, id, to);
-    router_send(r, s);
+    if (text_end(&id))
+        router_tell(r, s);
+    else
+        router_send(r, s); /* who comes back asks again */
 }
 
 void router_log_refused(struct router *r, const char *from, const struct visitor *visitor,
@@ -158,7 +252,7 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
     router_log_refused(r, "ws", s->visitor, s->peer ? room_name(s->peer->room) : text_of_str(""),
                        s->peer ? peer_name(s->peer) : text_of_str(""), p);
     if (code)
-        r->socket_ops.close(s->socket, code, status_word(p->status));
+        router_close_socket(r, s, code, status_word(p->status));
 }
 
 void router_put_session_means(struct router *r, const struct session *s, struct buf *b)
@@ -209,12 +303,24 @@ struct session *router_open(struct router *r, void *socket, struct visitor *visi
     return s;
 }
 
-void router_close(struct router *r, struct session *s, const char *reason, struct now now)
+/* A session without socket is swept up by the tick once its membership is over. */
+void router_close(struct router *r, struct session *s, const char *reason, bool lost,
+                  struct now now)
 {
     r->now = now;
-    membership_leave(r, s, reason, text_of_str(""));
     r->session_count--;
-    session_destroy(s);
+    s->socket = NULL;
+    if (lost && (takeover_goes_on(s) || away_begin(r, s)))
+        return;
+    if (!s->away)
+        s->visitor = NULL;
+    membership_leave(r, s, reason, text_of_str(""));
+}
+
+void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now)
+{
+    r->now = now;
+    away_confirmed(r, s, mark);
 }
 
 static void on_ping(struct router *r, struct session *s, const struct envelope *e)
@@ -226,14 +332,6 @@ static void on_ping(struct router *r, struct session *s, const struct envelope *
     buf_char(&r->out, '}');
     router_send(r, s);
     router_ack(r, s, envelope_plain(e, FIELD_ID, id), false);
-}
-
-static void on_resume(struct router *r, struct session *s, const struct envelope *e)
-{
-    struct problem why;
-    problem_set(&why, STATUS_SESSION_EXPIRED, 0, NULL,
-                "this bridge does not know the session any more: join again");
-    router_refuse(r, s, &why, e);
 }
 
 /* A token that does not count is no reason to end what the one before still allows. */
@@ -262,6 +360,7 @@ static void on_member_message(struct router *r, struct session *s, struct envelo
         router_refuse(r, s, &why, e);
         return;
     }
+    s->known = s->known || !s->last_secret[0]; /* it has read `joined` */
     switch (e->type) {
     case MSG_LEAVE:
         membership_leave(r, s, "leave", envelope_plain(e, FIELD_ID, id));
@@ -294,7 +393,7 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
     if (e.type == MSG_JOIN)
         membership_join(r, s, &e);
     else if (e.type == MSG_RESUME)
-        on_resume(r, s, &e);
+        resume_message(r, s, &e);
     else if (e.type == MSG_PING)
         on_ping(r, s, &e);
     else
@@ -369,6 +468,9 @@ int64_t router_tick(struct router *r, struct now now)
     r->now = now;
     admission_tick(r);
     membership_tick(r);
+    away_tick(r);
+    takeover_tick(r);
+    handover_tick(r);
     roster_tick(r);
     watch_tick(r);
     bridges_tick(r);
@@ -381,24 +483,67 @@ void router_flush(struct router *r, struct now now)
     roster_flush(r);
 }
 
-void router_drain(struct router *r, const char *reason, struct now now)
+/* The later ones of many come back in their turn, and all of them within the time there is. */
+static uint64_t retry_after_ms(const struct router *r, int64_t within_us)
 {
+    uint64_t spread = 2000 + r->joined_count;
+    uint64_t most = within_us > 0 ? (uint64_t)within_us / 2000 : spread;
+    return 100 + clock_random() % (spread < most ? spread : most + 1);
+}
+
+static void tell_closing(struct router *r, struct session *s, const char *reason, int64_t within_us)
+{
+    buf_clear(&r->out);
+    buf_str(&r->out, "{\"type\":\"closing\",\"reason\":");
+    json_put_str(&r->out, reason);
+    buf_str(&r->out, ",\"retryAfter\":");
+    buf_uint(&r->out, retry_after_ms(r, within_us));
+    buf_char(&r->out, '}');
+    router_send(r, s);
+}
+
+/* Its client comes back somewhere else: what is its own stays until then. */
+static bool lay_aside(struct router *r, struct session *s)
+{
+    if (!away_begin(r, s))
+        return false;
+    router_part(r, s, 1012, "the bridge is going down", true);
+    return true;
+}
+
+void router_drain(struct router *r, const char *reason, int64_t within_us, struct now now)
+{
+    struct link *l = r->sessions.next;
     r->now = now;
     r->draining = true;
     roster_flush(r);
-    LIST_EACH(l, &r->sessions)
-    {
+    bool wait = within_us > 0 && r->bus_up && bridges_others_run(r);
+    while (l != &r->sessions) {
         struct session *s = LIST_ITEM(l, struct session, in_all);
-        buf_clear(&r->out);
-        buf_str(&r->out, "{\"type\":\"closing\",\"reason\":");
-        json_put_str(&r->out, reason);
-        buf_str(&r->out, ",\"retryAfter\":");
-        /* Spread over two seconds, so that they do not all come back at once. */
-        buf_uint(&r->out, 100 + map_hash(s->sid, sizeof s->sid) % 2000);
-        buf_char(&r->out, '}');
-        router_send(r, s);
+        l = l->next;
+        if (s->socket)
+            tell_closing(r, s, reason, wait ? within_us : 0);
+        if (s->away || s->state == SESSION_HANDING || (wait && s->socket && lay_aside(r, s)))
+            continue;
         membership_leave(r, s, "drain", text_of_str(""));
-        r->socket_ops.close(s->socket, 1012, reason);
+        router_close_socket(r, s, 1012, reason);
+    }
+}
+
+bool router_drained(const struct router *r)
+{
+    return r->joined_count == 0 && list_empty(&r->handing);
+}
+
+void router_drain_end(struct router *r, struct now now)
+{
+    struct link *l = r->sessions.next;
+    r->now = now;
+    while (l != &r->sessions) {
+        struct session *s = LIST_ITEM(l, struct session, in_all);
+        l = l->next;
+        if (s->state != SESSION_IDLE)
+            membership_leave(r, s, "drain", text_of_str(""));
     }
     watch_publish_status(r, false);
 }
@@ -413,7 +558,8 @@ void router_put_metrics(const struct router *r, struct buf *b)
 {
     metrics_put(&r->metrics, b);
     gauge(b, "sigbridge_sockets", "WebSockets that are open.", r->session_count);
-    gauge(b, "sigbridge_sessions", "WebSockets that are members of a room.", r->joined_count);
+    gauge(b, "sigbridge_sessions", "Members of a room that this bridge holds.", r->joined_count);
+    gauge(b, "sigbridge_sessions_away", "Of these, those whose socket dropped.", r->away_count);
     gauge(b, "sigbridge_rooms", "Rooms with somebody in them.", r->registry.rooms.count);
     gauge(b, "sigbridge_peers", "Peers that are present, devices and sessions of all bridges.",
           r->registry.present_count);

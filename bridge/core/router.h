@@ -13,6 +13,7 @@
 #include "base/problem.h"
 #include "core/bridges.h"
 #include "core/metrics.h"
+#include "core/moved.h"
 #include "core/ports.h"
 #include "core/registry.h"
 #include "core/session.h"
@@ -48,6 +49,9 @@ struct router_options {
     size_t room_peers_max;
     size_t rooms_max;
     struct rate_limit messages, bytes; /* of one session */
+    int64_t resume_window_us;          /* 0: a session ends with its socket */
+    size_t replay_messages, replay_bytes;
+    size_t away_max; /* sessions without socket */
 };
 
 struct router {
@@ -70,6 +74,15 @@ struct router {
     struct link joining;  /* WATCHING and JOINING, by deadline */
     struct link expiring; /* sessions by the end of their token */
     struct link renewing; /* JOINED, by when the presence must be published again */
+    /* By session->keeping: */
+    struct link confirming; /* with kept frames, by when to ask for a sign of life */
+    struct link away;       /* without socket, by the end of the resume window */
+    struct link handing;    /* on their way to another bridge, by when to give up */
+    struct link asking;     /* RESUMING, by when to give up */
+    struct map own;         /* session by its own part of the id */
+    size_t away_count, asking_count;
+    uint64_t ask; /* number of the last question to another bridge */
+    struct moved_sessions moved;
 
     bool bus_up;
     bool swept; /* the history knows that the first roster was complete */
@@ -101,13 +114,16 @@ void router_release(struct router *r);
 /* Keys for the tokens that come from now on; memberships go on. */
 void router_set_keys(struct router *r, const struct token_keys *keys);
 
-/* A WebSocket opened, sent a whole message, was closed. token: that of the handshake, or empty.
- * NULL from router_open: no memory. */
+/* A WebSocket opened, sent a whole message, was closed; its client has read what bears the mark.
+ * token: that of the handshake, or empty. lost: neither side meant it to end, so the client may
+ * come back. NULL from router_open: no memory. */
 struct session *router_open(struct router *r, void *socket, struct visitor *visitor,
                             struct text token, struct now now);
 void router_message(struct router *r, struct session *s, const char *bytes, size_t len,
                     struct now now);
-void router_close(struct router *r, struct session *s, const char *reason, struct now now);
+void router_close(struct router *r, struct session *s, const char *reason, bool lost,
+                  struct now now);
+void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now);
 
 /* From the broker: connection up or down, a message, the outcome of a publication (found: false
  * when PUBACK said 0x10; STATUS_OK, or why the broker did not take it), a refused subscription. */
@@ -126,8 +142,11 @@ void router_flush(struct router *r, struct now now);
 /* Ready to let people in: the broker is there and the roster is complete. */
 bool router_ready(const struct router *r);
 
-/* Tells every session to go elsewhere, ends their memberships, lets nobody in any more. */
-void router_drain(struct router *r, const char *reason, struct now now);
+/* Lets nobody in any more and tells every session to go elsewhere. Where other bridges run the
+ * memberships stay, to be taken over, until router_drain_end(). */
+void router_drain(struct router *r, const char *reason, int64_t within_us, struct now now);
+bool router_drained(const struct router *r); /* nobody is left to wait for */
+void router_drain_end(struct router *r, struct now now);
 
 void router_put_metrics(const struct router *r, struct buf *b);
 
@@ -145,8 +164,18 @@ enum status router_publish(struct router *r, struct text payload, bool retain, u
 /* `,"iceServers":…` and what else a session must know in time. */
 void router_put_session_means(struct router *r, const struct session *s, struct buf *b);
 /* What stands in r->out, whole or not at all: to the socket, which is closed when memory ran out;
- * to the broker, STATUS_NO_MEMORY when it did. */
+ * to the broker, STATUS_NO_MEMORY when it did. A session without socket misses it. */
 void router_send(struct router *r, struct session *s);
+/* The same for what a session without socket is to hear when it comes back, with a number then. */
+void router_tell(struct router *r, struct session *s);
+void router_send_marked(struct router *r, struct session *s); /* `joined`, `resumed` */
+/* A frame that must not be missed: r->out lacks its closing brace, the number follows. */
+void router_send_numbered(struct router *r, struct session *s);
+/* The session and its socket go different ways; fine where it has none. */
+void router_part(struct router *r, struct session *s, int code, const char *reason, bool flush);
+void router_close_socket(struct router *r, struct session *s, int code, const char *reason);
+/* Ends a session that has neither membership nor socket any more. */
+void router_forget(struct router *r, struct session *s);
 enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s,
                                struct delivery *d);
 /* The broker keeps our subscriptions over a short outage: what ends meanwhile is ended afterwards.

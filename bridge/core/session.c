@@ -1,8 +1,10 @@
 #include "core/session.h"
 
-#include "base/buf.h"
+#include "base/clock.h"
 #include "core/delivery.h"
+#include "core/handover.h"
 #include "core/membership.h"
+#include "core/takeover.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,9 @@ struct session *session_create(void *socket)
     list_init(&s->timer);
     list_init(&s->deliveries);
     list_init(&s->expiring);
+    list_init(&s->keeping);
+    replay_init(&s->replay, 0);
+    seen_init(&s->seen);
     calls_init(&s->calls);
     recent_init(&s->recent);
     return s;
@@ -32,6 +37,11 @@ void session_destroy(struct session *s)
     list_remove(&s->in_room);
     list_remove(&s->timer);
     list_remove(&s->expiring);
+    list_remove(&s->keeping);
+    replay_release(&s->replay);
+    seen_release(&s->seen);
+    takeover_release(s);
+    handover_release(s);
     calls_release(&s->calls);
     recent_release(&s->recent);
     free(s->join);
@@ -56,13 +66,48 @@ bool session_set_meta(struct session *s, struct text meta)
     return true;
 }
 
-void session_send(struct session *s, const struct socket_ops *ops, struct text head)
+struct text session_own(struct text sid)
 {
-    char tail[40];
-    struct buf b;
-    buf_init_fixed(&b, tail, sizeof tail);
-    buf_str(&b, ",\"seq\":");
-    buf_uint(&b, ++s->seq);
-    buf_char(&b, '}');
-    ops->send(s->socket, head, text_of(b.data, b.len));
+    return text_len(&sid) == SESSION_ID_LEN ? text_of(sid.p + SESSION_RUN_LEN + 1, SESSION_OWN_LEN)
+                                            : text_of_str("");
+}
+
+void session_name(struct session *s, const char *run, struct text own)
+{
+    char *at = s->sid;
+    memcpy(at, run, SESSION_RUN_LEN);
+    at += SESSION_RUN_LEN;
+    *at++ = '-';
+    if (text_end(&own)) {
+        clock_random_name(at, SESSION_OWN_LEN);
+        return;
+    }
+    memmove(at, own.p, SESSION_OWN_LEN);
+    at[SESSION_OWN_LEN] = '\0';
+}
+
+void session_renew_secret(struct session *s, struct text used)
+{
+    char copy[SESSION_SECRET_LEN];
+    memcpy(copy, used.p, sizeof copy);
+    memcpy(s->last_secret, copy, sizeof copy);
+    s->last_secret[SESSION_SECRET_LEN] = '\0';
+    clock_random_name(s->secret, SESSION_SECRET_LEN);
+}
+
+/* How long it takes does not tell how much of it was right. */
+static bool fits(const char *secret, struct text guess)
+{
+    size_t len = strlen(secret);
+    unsigned different = 0;
+    if (len == 0 || text_len(&guess) != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        different |= (unsigned char)secret[i] ^ (unsigned char)guess.p[i];
+    return different == 0;
+}
+
+bool session_secret_fits(const struct session *s, struct text secret)
+{
+    return fits(s->secret, secret) || (!s->known && fits(s->last_secret, secret));
 }

@@ -4,6 +4,8 @@
 #include "core/bridges.h"
 #include "core/membership.h"
 #include "core/roster.h"
+#include "core/takeover.h"
+#include "core/talk.h"
 
 /* Far more than a large roster takes. */
 #define ROSTER_LATE_US INT64_C(5000000)
@@ -219,6 +221,7 @@ static void fence_returned(struct router *r, uint64_t fence)
         list_add(&done, &w->waiting);
     }
     membership_roster_complete(r);
+    takeover_roster_complete(r);
     while ((l = list_first(&done))) {
         struct watch *w = LIST_ITEM(l, struct watch, waiting);
         list_remove(l);
@@ -245,6 +248,10 @@ void watch_bridge_message(struct router *r, const struct topic *t, struct text p
     bool known = false, online = false, me = text_equals(t->peer, r->o.bridge);
     struct text run = text_of_str("");
     uint64_t fence;
+    if (t->kind == TOPIC_BRIDGE_INBOX && me && !text_same(t->from, t->peer)) {
+        talk_message(r, t->from, payload);
+        return;
+    }
     if (json_object(payload.p, text_len(&payload), m, 16, &n, NULL) != STATUS_OK)
         return;
     for (size_t i = 0; i < n; i++) {

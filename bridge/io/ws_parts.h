@@ -76,8 +76,10 @@ int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *
                         const char *bytes, size_t len);
 int ws_traffic_writable(struct lws *wsi, struct ws_socket *s);
 void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *c);
-void ws_traffic_heard(struct ws_socket *s); /* it is alive */
-void ws_traffic_ping(struct ws_server *w);  /* pings who is due, ends who owes an answer */
+void ws_traffic_pong(struct ws_server *w, struct ws_socket *s, const unsigned char *bytes,
+                     size_t len);
+void ws_traffic_goodbye(struct ws_socket *s, const unsigned char *close, size_t len);
+void ws_traffic_ping(struct ws_server *w); /* pings who is due, ends who owes an answer */
 /* Pings come so much later, ends for want of an answer so much: lists keep their order. */
 void ws_traffic_shift(struct ws_server *w, int64_t pings_us, int64_t pongs_us);
 

@@ -39,7 +39,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return ws_traffic_received(ws_server_of(wsi), wsi, c->socket, in, len);
     case LWS_CALLBACK_RECEIVE_PONG:
         if (c->socket)
-            ws_traffic_heard(c->socket);
+            ws_traffic_pong(ws_server_of(wsi), c->socket, in, len);
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return ws_traffic_writable(wsi, c->socket);
@@ -48,7 +48,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         if (c->socket)
-            c->socket->peer_ended = true;
+            ws_traffic_goodbye(c->socket, in, len);
         return 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
         return ws_request_filter(ws_server_of(wsi), wsi, in);

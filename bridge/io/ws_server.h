@@ -24,6 +24,8 @@
 struct ev_loop;
 struct ws_server;
 struct ws_socket;
+struct frame;
+struct session;
 
 enum { WS_LISTENERS_MAX = 8 };
 
@@ -60,7 +62,10 @@ struct ws_server_events {
     /* The context; NULL refuses with 1013. */
     void *(*opened)(void *arg, struct ws_socket *s, const struct ws_visit *visit);
     void (*message)(void *arg, void *context, const char *bytes, size_t len);
-    void (*closed)(void *arg, void *context, const char *reason);
+    /* lost: neither side meant it to end. */
+    void (*closed)(void *arg, void *context, const char *reason, bool lost);
+    /* The client has read what bears this mark (core/frame.h). */
+    void (*confirmed)(void *arg, void *context, uint64_t mark);
     http_page *page; /* answers GET on a path that is no file */
     void *arg;
 };
@@ -89,8 +94,11 @@ void ws_server_change(struct ws_server *w, const struct ws_server_options *o);
 void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out);
 
 /* The functions of struct socket_ops. */
-void ws_socket_send(void *socket, struct text head, struct text tail);
+void ws_socket_send(void *socket, struct frame *frame);
 void ws_socket_close(void *socket, int code, const char *reason);
+void ws_socket_bind(void *socket, struct session *context);
+void ws_socket_part(void *socket, int code, const char *reason, bool flush);
+void ws_socket_confirm(void *socket);
 
 void ws_server_stop_listening(struct ws_server *w);
 bool ws_server_empty(const struct ws_server *w); /* no WebSocket is open */

@@ -1,44 +1,34 @@
 #include "io/ws_socket.h"
 
 #include <libwebsockets.h>
-#include <stdlib.h>
-#include <string.h>
 
-bool ws_queue_add(struct ws_socket *s, struct text head, struct text tail, size_t count_max,
-                  size_t bytes_max)
+_Static_assert(FRAME_HEADROOM >= LWS_PRE, "libwebsockets writes its header in front of a frame");
+
+bool ws_queue_add(struct ws_socket *s, struct frame *f, size_t count_max, size_t bytes_max)
 {
-    size_t head_len = text_len(&head), tail_len = text_len(&tail), len = head_len + tail_len;
     /* A single frame always fits: the first one of a large room may be larger than the bound. */
-    if (s->count && (s->count >= count_max || s->bytes + len > bytes_max))
+    if (s->count && (s->count >= count_max || s->bytes + f->len > bytes_max))
         return false;
-    struct ws_frame *f = malloc(sizeof *f + LWS_PRE + len);
-    if (!f)
-        return false;
-    f->next = NULL;
-    f->len = len;
-    if (head_len)
-        memcpy(f->bytes + LWS_PRE, head.p, head_len);
-    if (tail_len)
-        memcpy(f->bytes + LWS_PRE + head_len, tail.p, tail_len);
+    frame_hold(f)->next_queued = NULL;
     if (s->last)
-        s->last->next = f;
+        s->last->next_queued = f;
     else
         s->first = f;
     s->last = f;
     s->count++;
-    s->bytes += len;
+    s->bytes += f->len;
     return true;
 }
 
 void ws_queue_pop(struct ws_socket *s)
 {
-    struct ws_frame *f = s->first;
-    s->first = f->next;
+    struct frame *f = s->first;
+    s->first = f->next_queued;
     if (!s->first)
         s->last = NULL;
     s->count--;
     s->bytes -= f->len;
-    free(f);
+    frame_release(f);
 }
 
 void ws_queue_clear(struct ws_socket *s)

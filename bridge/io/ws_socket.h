@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/text.h"
+#include "core/frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,12 +17,6 @@ struct ws_server;
 
 enum { CLOSE_REASON_MAX = 123 }; /* RFC 6455 section 5.5 */
 
-struct ws_frame {
-    struct ws_frame *next;
-    size_t len;
-    unsigned char bytes[]; /* LWS_PRE of headroom, then the frame */
-};
-
 struct ws_socket {
     struct ws_server *server;
     struct lws *wsi;
@@ -30,9 +25,16 @@ struct ws_socket {
     struct link in_all;
     struct link ping; /* in the server's list of sockets to ping, or of those that owe a pong */
     int64_t ping_at_us;
-    bool ping_due;   /* a ping is to be written */
-    bool peer_ended; /* its Close came first */
-    struct ws_frame *first, *last;
+    bool ping_due;             /* a ping is to be written, because nothing was heard for long, */
+    bool confirm_due;          /* or to learn what was read */
+    bool ping_out;             /* its pong has not come */
+    unsigned char ping_number; /* what the last one carries: its pong carries it, too */
+    uint64_t mark;             /* of what was written last (core/frame.h) */
+    uint64_t ping_mark;        /* of what was written in front of the ping */
+    bool silent;               /* it is given up because it answers no ping */
+    bool peer_ended;           /* its Close came first, */
+    bool said_goodbye;         /* with a code that says that it meant to: 1000, 1001 */
+    struct frame *first, *last;
     size_t count, bytes;
     struct buf in;            /* pieces of a message; empty at rest */
     int close_code;           /* 0: open */
@@ -40,9 +42,8 @@ struct ws_socket {
     const char *ended;        /* why, for the owner */
 };
 
-/* False: the queue is full or memory is short, nothing was added. */
-bool ws_queue_add(struct ws_socket *s, struct text head, struct text tail, size_t count_max,
-                  size_t bytes_max);
+/* Holds the frame. False: the queue is full, nothing was added. */
+bool ws_queue_add(struct ws_socket *s, struct frame *f, size_t count_max, size_t bytes_max);
 void ws_queue_pop(struct ws_socket *s);
 void ws_queue_clear(struct ws_socket *s);
 

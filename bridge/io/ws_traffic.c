@@ -10,12 +10,34 @@ enum {
     WRITES_PER_TURN = 32
 };
 
-void ws_traffic_heard(struct ws_socket *s)
+static void heard(struct ws_socket *s)
 {
     list_remove(&s->ping);
     list_add(&s->server->pings, &s->ping);
     s->ping_at_us = clock_mono_us() + s->server->o.ping_interval_us;
     s->ping_due = false;
+}
+
+void ws_traffic_pong(struct ws_server *w, struct ws_socket *s, const unsigned char *bytes,
+                     size_t len)
+{
+    heard(s);
+    if (!s->ping_out || len != 1 || bytes[0] != s->ping_number)
+        return;
+    s->ping_out = false;
+    if (s->confirm_due)
+        lws_callback_on_writable(s->wsi);
+    if (s->context)
+        w->events.confirmed(w->events.arg, s->context, s->ping_mark);
+}
+
+/* RFC 6455 section 7.4.1: 1000 is a normal closure, 1001 a page that is left. Anything else, or no
+ * code at all, may be a client that gives up a socket to open a better one. */
+void ws_traffic_goodbye(struct ws_socket *s, const unsigned char *close, size_t len)
+{
+    int code = len >= 2 ? close[0] << 8 | close[1] : 0;
+    s->peer_ended = true;
+    s->said_goodbye = code == 1000 || code == 1001;
 }
 
 void ws_socket_close(void *socket, int code, const char *reason)
@@ -42,29 +64,31 @@ static void cut(struct ws_socket *s, int code, const char *reason, const char *w
 static bool write_queue(struct ws_socket *s, int count_max)
 {
     for (int i = 0; s->first && i < count_max && !lws_send_pipe_choked(s->wsi); i++) {
-        struct ws_frame *f = s->first;
-        int written = lws_write(s->wsi, f->bytes + LWS_PRE, f->len, LWS_WRITE_TEXT);
+        struct frame *f = s->first;
+        int written = lws_write(s->wsi, f->bytes, f->len, LWS_WRITE_TEXT);
         if (written < (int)f->len)
             return false;
+        if (f->mark)
+            s->mark = f->mark;
         ws_queue_pop(s);
     }
     return true;
 }
 
-void ws_socket_send(void *socket, struct text head, struct text tail)
+void ws_socket_send(void *socket, struct frame *f)
 {
     struct ws_socket *s = socket;
     struct ws_server *w = s->server;
     if (s->close_code)
         return;
-    bool taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+    bool taken = ws_queue_add(s, f, w->o.queue_messages, w->o.queue_bytes);
     if (!taken) {
         /* Much came in one turn of the loop. Slow is only who does not take it now. */
         if (!write_queue(s, INT_MAX)) {
             cut(s, 1011, "the connection broke", "closed");
             return;
         }
-        taken = ws_queue_add(s, head, tail, w->o.queue_messages, w->o.queue_bytes);
+        taken = ws_queue_add(s, f, w->o.queue_messages, w->o.queue_bytes);
     }
     if (taken) {
         lws_callback_on_writable(s->wsi);
@@ -73,6 +97,30 @@ void ws_socket_send(void *socket, struct text head, struct text tail)
     w->stats.slow_readers++;
     ws_log_refusal(w, s->client, "slow-reader", text_of_str("the send queue is full"));
     cut(s, 1013, "too slow: the send queue is full", "slow");
+}
+
+void ws_socket_bind(void *socket, struct session *context)
+{
+    struct ws_socket *s = socket;
+    s->context = context;
+}
+
+void ws_socket_part(void *socket, int code, const char *reason, bool flush)
+{
+    struct ws_socket *s = socket;
+    s->context = NULL;
+    if (!flush)
+        ws_queue_clear(s);
+    ws_socket_close(s, code, reason);
+}
+
+void ws_socket_confirm(void *socket)
+{
+    struct ws_socket *s = socket;
+    if (s->close_code || s->confirm_due || (s->ping_out && s->ping_mark == s->mark))
+        return;
+    s->confirm_due = true;
+    lws_callback_on_writable(s->wsi);
 }
 
 int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c)
@@ -91,7 +139,7 @@ int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c
     w->stats.sockets++;
     w->stats.accepted++;
     s->client = ws_client_of(wsi);
-    ws_traffic_heard(s);
+    heard(s);
     if (w->stats.sockets > w->o.sockets_max) {
         w->stats.refused_full++;
         ws_socket_close(s, 1013, "the bridge is full");
@@ -131,10 +179,11 @@ void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *
     tell_violation(w, wsi, s);
     c->socket = NULL;
     s->context = NULL;
+    bool lost = s->silent || (!s->close_code && !s->said_goodbye);
     if (!s->close_code)
         s->close_code = 1006; /* nothing is sent any more */
     if (context)
-        w->events.closed(w->events.arg, context, s->ended);
+        w->events.closed(w->events.arg, context, s->ended, lost);
     list_remove(&s->in_all);
     list_remove(&s->ping);
     ws_queue_clear(s);
@@ -155,7 +204,7 @@ int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *
     bool whole = lws_is_final_fragment(wsi);
     if (!s || s->close_code)
         return 0; /* what a socket says after its end is not heard */
-    ws_traffic_heard(s);
+    heard(s);
     if (lws_frame_is_binary(wsi)) {
         ws_socket_close(s, 1003, "text frames only");
         return 0;
@@ -186,8 +235,10 @@ int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *
 static int write_ping(struct ws_socket *s)
 {
     unsigned char bytes[LWS_PRE + 1];
-    bytes[LWS_PRE] = '?';
-    s->ping_due = false;
+    bytes[LWS_PRE] = ++s->ping_number;
+    s->ping_due = s->confirm_due = false;
+    s->ping_out = true;
+    s->ping_mark = s->mark;
     return lws_write(s->wsi, bytes + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
@@ -195,9 +246,11 @@ int ws_traffic_writable(struct lws *wsi, struct ws_socket *s)
 {
     if (!s)
         return 0;
-    if (s->ping_due && !s->close_code && write_ping(s) < 0)
-        return -1;
     if (!write_queue(s, WRITES_PER_TURN))
+        return -1;
+    /* One at a time: which one a pong answers must be known. */
+    bool ping = s->ping_due || (s->confirm_due && !s->ping_out && !s->first);
+    if (ping && !s->close_code && write_ping(s) < 0)
         return -1;
     if (s->first) {
         lws_callback_on_writable(wsi);
@@ -229,6 +282,7 @@ void ws_traffic_ping(struct ws_server *w)
     struct ws_socket *s;
     while ((s = take_due(&w->pongs, now))) {
         w->stats.ping_timeouts++;
+        s->silent = true;
         cut(s, 1001, "no answer to ping", "timeout");
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }

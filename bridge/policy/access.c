@@ -1,5 +1,7 @@
 #include "policy/access.h"
 
+#include "proto/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,4 +206,39 @@ bool access_sends(const struct access *a, enum msg_type type)
 bool access_admin(const struct access *a)
 {
     return (a->can & CAN_ADMIN) != 0;
+}
+
+void access_put_claims(struct buf *b, const struct access *a)
+{
+    static const struct {
+        const char *word;
+        uint8_t bit;
+    } words[] = {{"\"offer\"", CAN_OFFER}, {"\"message\"", CAN_MESSAGE}, {"\"admin\"", CAN_ADMIN}};
+    const char *p = a->bytes + a->meta_len, *end = p + a->rooms_len;
+    const char *comma = "";
+    buf_str(b, "{\"rooms\":[");
+    for (; p < end; p += 1 + (size_t)*p) {
+        buf_str(b, comma);
+        json_put_string(b, p + 1, (size_t)*p);
+        comma = ",";
+    }
+    buf_str(b, "],\"can\":[");
+    comma = "";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!(a->can & words[i].bit))
+            continue;
+        buf_str(b, comma);
+        buf_str(b, words[i].word);
+        comma = ",";
+    }
+    buf_char(b, ']');
+    if (a->subject_len) {
+        buf_str(b, ",\"sub\":");
+        json_put_text(b, access_subject(a));
+    }
+    if (a->meta_len) {
+        buf_str(b, ",\"meta\":");
+        buf_add(b, a->bytes, a->meta_len);
+    }
+    buf_char(b, '}');
 }

@@ -6,6 +6,7 @@
 #ifndef SIGBRIDGE_POLICY_ACCESS_H
 #define SIGBRIDGE_POLICY_ACCESS_H
 
+#include "base/buf.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "proto/envelope.h"
@@ -36,6 +37,9 @@ bool access_peer(const struct access *a, struct text peer);
  * covers message; everything else is free. */
 bool access_sends(const struct access *a, enum msg_type type);
 bool access_admin(const struct access *a);
+
+/* The claims as an object that access_create() reads, `exp` not among them: for another bridge. */
+void access_put_claims(struct buf *b, const struct access *a);
 
 /* For token.c: the claims sub, rooms, can and meta of a payload that passed json_object(), whose
  * signature was checked before. Other members are ignored. STATUS_OK; STATUS_UNAUTHORIZED with a

@@ -16,6 +16,7 @@ struct visitor {
     struct visitors *all;
     struct link idle; /* in all->idle while it has no connections */
     size_t sessions;
+    size_t away;
     unsigned failures;
     int64_t wait_until_us;
     int64_t forget_us; /* when the failures are too old to count */
@@ -111,14 +112,35 @@ struct visitor *visitors_enter(struct visitors *v, const struct address_key *key
     return visitor;
 }
 
-void visitor_leave(struct visitor *visitor, int64_t now_us)
+/* It is remembered as long as there is something to remember. */
+static void tidy(struct visitor *visitor, int64_t now_us)
 {
-    if (--visitor->sessions)
+    if (visitor->sessions || visitor->away)
         return;
     if (visitor->failures && visitor->forget_us > now_us)
         list_add(&visitor->all->idle, &visitor->idle);
     else
         forget(visitor);
+}
+
+void visitor_leave(struct visitor *visitor, int64_t now_us)
+{
+    visitor->sessions--;
+    tidy(visitor, now_us);
+}
+
+bool visitor_go_away(struct visitor *visitor)
+{
+    if (visitor->away >= visitor->all->o.sessions_max)
+        return false;
+    visitor->away++;
+    return true;
+}
+
+void visitor_return(struct visitor *visitor, int64_t now_us)
+{
+    visitor->away--;
+    tidy(visitor, now_us);
 }
 
 bool visitor_may_try(struct visitor *visitor, int64_t now_us, int64_t *retry_ms)

@@ -37,6 +37,11 @@ size_t visitors_count(const struct visitors *v);
 struct visitor *visitors_enter(struct visitors *v, const struct address_key *key, int64_t now_us);
 void visitor_leave(struct visitor *visitor, int64_t now_us);
 
+/* A session of a connection that broke may wait for its return: it counts on its own, up to
+ * sessions_max, and keeps the visitor valid. False: too many wait already. */
+bool visitor_go_away(struct visitor *visitor);
+void visitor_return(struct visitor *visitor, int64_t now_us); /* or it is not waited for any more */
+
 /* May this address try a token? False, with *retry_ms >= 1: it has to wait. */
 bool visitor_may_try(struct visitor *visitor, int64_t now_us, int64_t *retry_ms);
 /* The wait is 1 s after the first failure that is not free, and doubles with each more, to 60 s.

@@ -22,14 +22,16 @@ static char *copy_text(struct text a, struct text b)
     return out;
 }
 
-static void on_send(void *socket, struct text head, struct text tail)
+static void on_send(void *socket, struct frame *f)
 {
     struct world_socket *s = socket;
     if (s->close_code)
         return;
     if (s->count == WORLD_FRAMES)
         fail("too many frames");
-    s->frames[s->count++] = copy_text(head, tail);
+    s->frames[s->count++] = copy_text(frame_text(f), text_of_str(""));
+    if (f->mark)
+        s->mark = f->mark;
 }
 
 static void on_close(void *socket, int code, const char *reason)
@@ -38,6 +40,26 @@ static void on_close(void *socket, int code, const char *reason)
     (void)reason;
     if (!s->close_code)
         s->close_code = code;
+}
+
+static void on_bind(void *socket, struct session *session)
+{
+    struct world_socket *s = socket;
+    s->session = session;
+}
+
+static void on_part(void *socket, int code, const char *reason, bool flush)
+{
+    struct world_socket *s = socket;
+    (void)flush;
+    s->session = NULL;
+    on_close(s, code, reason);
+}
+
+static void on_confirm(void *socket)
+{
+    struct world_socket *s = socket;
+    s->asked = true;
 }
 
 static void enqueue(struct world *w, const char *topic, struct text payload, bool retain,
@@ -230,13 +252,17 @@ void world_init(struct world *w, bool watch_all)
         .rooms_max = 100,
         .messages = {1000000, 1000000},
         .bytes = {1000000000, 1000000000},
+        .resume_window_us = 30000000,
+        .replay_messages = 16,
+        .replay_bytes = 100000,
+        .away_max = 4,
     };
     struct router_options o = options;
     *w = (struct world){.now = {1000000, 1700000000000}, .publish_room = SIZE_MAX};
     o.watch_all = watch_all;
     if (router_init(&w->router, &o, w->now) != STATUS_OK)
         fail("out of memory");
-    w->router.socket_ops = (struct socket_ops){on_send, on_close};
+    w->router.socket_ops = (struct socket_ops){on_send, on_close, on_bind, on_part, on_confirm};
     w->router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe};
     w->router.recorder_ops = (struct recorder_ops){on_record};
     w->router.ice_ops = (struct ice_ops){put_servers};
@@ -276,10 +302,22 @@ void world_say(struct world *w, struct world_socket *s, const char *json)
 void world_shut(struct world *w, struct world_socket *s)
 {
     if (s->session)
-        router_close(&w->router, s->session, "closed", w->now);
+        router_close(&w->router, s->session, "closed", false, w->now);
     for (size_t i = 0; i < s->count; i++)
         free(s->frames[i]);
     *s = (struct world_socket){0};
+}
+
+void world_lose(struct world *w, struct world_socket *s)
+{
+    router_close(&w->router, s->session, "closed", true, w->now);
+    s->session = NULL;
+}
+
+void world_answer(struct world *w, struct world_socket *s)
+{
+    s->asked = false;
+    router_confirmed(&w->router, s->session, s->mark, w->now);
 }
 
 void world_join(struct world *w, struct world_socket *s, const char *room, const char *peer)

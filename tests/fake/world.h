@@ -14,6 +14,8 @@ struct world_socket {
     char *frames[WORLD_FRAMES]; /* what was sent to it, NUL-terminated */
     size_t count, read;
     int close_code; /* 0: open */
+    uint64_t mark;  /* of what it was sent last */
+    bool asked;     /* for a sign of life */
 };
 
 struct world_message {
@@ -46,6 +48,8 @@ void world_open(struct world *w, struct world_socket *s);
 void world_open_with(struct world *w, struct world_socket *s, const char *token);
 void world_say(struct world *w, struct world_socket *s, const char *json);
 void world_shut(struct world *w, struct world_socket *s);
+void world_lose(struct world *w, struct world_socket *s);   /* it breaks; what it got stays */
+void world_answer(struct world *w, struct world_socket *s); /* the client has read all of it */
 /* Opens, joins and waits for `joined`, which is taken. */
 void world_join(struct world *w, struct world_socket *s, const char *room, const char *peer);
 

@@ -263,7 +263,7 @@ static void settle(uint8_t how)
 static void open_or_close(struct socket *s)
 {
     if (s->session) {
-        router_close(&router, s->session, "closed", now);
+        router_close(&router, s->session, "closed", false, now);
         *s = (struct socket){0};
     } else {
         s->session = router_open(&router, s, NULL, text_of_str(""), now);

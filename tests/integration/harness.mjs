@@ -354,7 +354,7 @@ export class RefusedError extends Error {
 export class WsPeer {
     #unread = [];
     #waiting = new Set();
-    #number = 0;
+    static #number = 0; /* of all: a session that is resumed knows the ids from before */
 
     /* Resolves when the socket is open. `protocols` may be [] to offer none; `options` go to ws. */
     static async connect(wsUrl, { protocols = ["sigbridge.v1"], timeout = WAIT_MS, ...options } = {}) {
@@ -433,7 +433,7 @@ export class WsPeer {
 
     /* Sends with an `id` and resolves with the `ack`, or throws RefusedError. */
     request(message, timeout) {
-        return this.ask({ id: `r${++this.#number}`, ...message }, (m) => m.type === "ack", timeout);
+        return this.ask({ id: `r${++WsPeer.#number}`, ...message }, (m) => m.type === "ack", timeout);
     }
 
     /* Sends and resolves with the answer of a type, or throws RefusedError when an `error` comes in its

@@ -24,7 +24,7 @@ static void joined_comes_when_the_presence_came_back(void **state)
     HAS(world_read(&a), "{\"type\":\"ack\",\"id\":\"1\"}");
     const char *joined = world_read(&a);
     HAS(joined, "\"type\":\"joined\",\"room\":\"r\",\"peer\":\"a\",\"session\":\"b1.run001-");
-    HAS(joined, "\"peers\":[],\"iceServers\":[],\"resumeWindow\":0");
+    HAS(joined, "\"peers\":[],\"iceServers\":[],\"resumeWindow\":30");
     HAS(world_retained(&w, "p/rooms/r/peers/a/presence"), "\"meta\":{\"x\":1}");
     world_shut(&w, &a);
     world_settle(&w);
@@ -171,11 +171,11 @@ static void presence_is_renewed_in_time(void **state)
     world_join(&w, &a, "r", "a");
     world_join(&w, &b, "r", "b");
     size_t before = a.count;
-    world_later(&w, 299999);
+    world_later(&w, 224000);       /* three eighths of the expiry, then by chance up to a half */
     assert_int_equal(w.queued, 1); /* the bridge's status */
     world_settle(&w);
-    world_later(&w, 1);
-    assert_int_equal(w.queued, 2);
+    world_later(&w, 76000);
+    assert_int_equal(w.queued, 3);
     world_settle(&w);
     assert_int_equal(a.count, before); /* nothing changed, so nobody is told */
     world_shut(&w, &a);
@@ -238,7 +238,8 @@ static void draining_tells_everybody(void **state)
     world_init(&w, true);
     world_join(&w, &a, "r", "a");
     world_open(&w, &b);
-    router_drain(&w.router, "update", w.now);
+    router_drain(&w.router, "update", 0, w.now);
+    router_drain_end(&w.router, w.now);
     world_settle(&w);
     HAS(world_read(&a), "{\"type\":\"closing\",\"reason\":\"update\",\"retryAfter\":");
     assert_int_equal(a.close_code, 1012);
