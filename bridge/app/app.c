@@ -191,6 +191,7 @@ static enum status start_store(struct parts *p, struct problem *why)
         .bridge = p->bridge_id,
         .queue_events = p->config->limits.store_queue,
         .now_ms = clock_wall_ms(),
+        .keep_ms = (int64_t)p->config->history.keep_days * 24 * 3600 * 1000,
     };
     return store_open(&p->store, &o, why);
 }
