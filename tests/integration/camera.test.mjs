@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Chrome, MqttPeer } from "./camera_viewer.mjs";
 import { endAll, run, startCamera, startMosquitto, tempDir, until } from "./harness.mjs";
+import { Wire } from "./wire.mjs";
 
 const SLOW_MS = 45_000; /* for what takes the camera 30 s */
 const TOLERANCE = 60; /* of 255: colour subsampling, limited range and lossy coding */
@@ -27,12 +28,12 @@ after(async () => {
         await endAll(broker);
 });
 
-/* A camera, and a peer in its room, both with names that no other test uses. At the end of the test
- * the camera must end well. */
-async function world(t, { args = [], viewer = "viewer", at = broker, env } = {}) {
+/* A camera at the broker `at`, and a peer in its room at the one `behind` it, both with names that no
+ * other test uses. At the end of the test the camera must end well. */
+async function world(t, { args = [], viewer = "viewer", at = broker, behind = at, env } = {}) {
     const room = `room${++number}`;
     const name = `cam${number}`;
-    const peer = await MqttPeer.join(at.mqtt, room, viewer);
+    const peer = await MqttPeer.join(behind.mqtt, room, viewer);
     const camera = startCamera({ mqtt: at.mqtt, room, name, args: ["--address", "127.0.0.1", ...args], env });
     t.after(async () => {
         await peer.close();
@@ -489,6 +490,25 @@ test("the picture goes on without the broker, and the presence comes back with i
     await peer.present(name);
     await watching.playing(10);
     assert.equal((await watching.stats()).video.pli, 0);
+});
+
+test("the picture goes on while the cable to the broker is out, and nobody is called twice", async (t) => {
+    const wire = await new Wire(broker.mqtt).open();
+    const { peer, name, camera, watch } = await world(t, { at: { mqtt: wire.address }, args: ["--keepalive", "5"], behind: broker });
+    t.after(() => wire.close());
+    const watching = await watch();
+    await watching.playing(5);
+    wire.blackhole();
+    assert.match(await camera.line("broker-away", SLOW_MS), /the broker has stopped answering/);
+    await peer.gone(name, SLOW_MS); /* the broker has sent the camera's will */
+    await watching.playing(10);
+    wire.heal();
+    assert.match(await camera.line("broker-back", SLOW_MS), /away_ms=\d{4,}/);
+    await peer.present(name, SLOW_MS);
+    await watching.playing(10);
+    assert.equal((await watching.stats()).video.pli, 0);
+    assert.equal(camera.logs.filter((line) => line.includes("viewer-gone")).length, 0);
+    assert.equal(camera.logs.filter((line) => line.includes("viewer-connected")).length, 1);
 });
 
 /* ---- ICE servers ---- */
