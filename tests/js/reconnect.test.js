@@ -406,6 +406,23 @@ test("a dead network is noticed by a ping without answer", async () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
+test("a page that slept does not take its own sleep for the bridge's silence", async () => {
+  const signaling = await joinedClient({ keepalive: 25_000 });
+  await timers.advance(25_000);
+  assert.equal(FakeSocket.last.of("ping").length, 1);
+  timers.sleep(3_600_000);
+  await timers.advance(0); // the timer comes first, then what was received
+  assert.equal(signaling.state, "joined");
+  assert.equal(FakeSocket.last.of("ping").length, 2, "asked again");
+  FakeSocket.last.say({ type: "pong", time: 1 });
+  await timers.advance(10_000);
+  assert.equal(signaling.state, "joined");
+  await timers.advance(15_000);
+  timers.sleep(3_600_000);
+  await timers.advance(10_000);
+  assert.equal(signaling.state, "waiting", "now it was the bridge");
+});
+
 test("keepalive 0 asks nothing", async () => {
   await joinedClient({ keepalive: 0 });
   await timers.advance(600_000);

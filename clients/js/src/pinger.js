@@ -15,6 +15,11 @@ import { SignalingError } from "./errors.js";
  */
 
 const ANSWER_MS = 10000;
+/**
+ * A timer that comes so much too late was not late alone: the page slept, and what came meanwhile
+ * stands in line behind it. To give the socket up now would be to throw away what was received.
+ */
+const SLEPT_MS = 2000;
 
 export class Pinger {
   /** @type {Asked[]} */ #asked = []; // pongs come in the order of the pings
@@ -88,7 +93,9 @@ export class Pinger {
     this.#write();
     this.#asked.push({ sentAt: asked, timer: null, resolve: () => {}, reject: () => {} });
     this.#timer = this.#timers.setTimeout(() => {
+      const slept = this.#timers.now() - asked > ANSWER_MS + SLEPT_MS;
       if (this.#lastHeard >= asked) this.#watch(this.#interval);
+      else if (slept) this.#check();
       else this.#silent();
     }, ANSWER_MS);
   }
