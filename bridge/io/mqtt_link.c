@@ -314,12 +314,16 @@ static void expire(struct mqtt_link *l)
     }
 }
 
-/* Lets libmosquitto find the end of a connection that leads nowhere. */
+/* Lets libmosquitto find the end of a connection that leads nowhere. What the kernel still has of
+ * it is thrown away: it would try for 100 s, and what it got through then goes out again anyway. */
 static void give_up(struct mqtt_link *l)
 {
+    int fd = mosquitto_socket(l->mosq);
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     l->gave_up = true;
     l->stats.given_up++;
-    shutdown(mosquitto_socket(l->mosq), SHUT_RDWR);
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    shutdown(fd, SHUT_RDWR);
 }
 
 static void check_alive(struct mqtt_link *l, int64_t now)

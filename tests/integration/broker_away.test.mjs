@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readlinkSync } from "node:fs";
 import { describe, test } from "node:test";
+import { makePair } from "./certificates.mjs";
 import { until } from "./harness.mjs";
 import { get, metric, newRoom, rosterOf, sees, World } from "./world.mjs";
 import { Wire } from "./wire.mjs";
@@ -148,6 +149,32 @@ describe("a broker that does not answer", { concurrency: true }, () => {
         checkNumbers(outcomes, bob.received.filter((m) => m.type === "message" && m.data !== "end").map((m) => m.data), "bob");
         await until(() => ann.received.filter((m) => m.from === "cam").length >= 20, "what the camera sent meanwhile");
         assert.deepEqual(ann.received.filter((m) => m.from === "cam" && m.type === "message").map((m) => m.data), Array.from({ length: 20 }, (_, i) => `cam${i}`));
+        assert.equal(await metric(world.bridge, "sigbridge_broker_sessions_lost_total"), 0);
+        await end(world);
+    });
+
+    test("the cable is out, over TLS", PATIENT, async () => {
+        const pair = await makePair();
+        const world = new World();
+        world.broker = await world.addBroker({ config: [`certfile ${pair.cert}`, `keyfile ${pair.key}`] });
+        world.wire = await new Wire(world.broker.mqtt).open();
+        world.bridge = await world.addBridge({ broker: `mqtts://${world.wire.address}`, config: `mqtt: { ca = "${pair.cert}"; };\n` });
+        const room = newRoom();
+        const ann = await world.join({ room, peer: "ann" });
+        const bob = await world.join({ room, peer: "bob" });
+        await sees(ann, "bob");
+        for (let i = 0; i < 2; i++) {
+            const start = Date.now();
+            const mark = world.bridge.logs.length;
+            world.wire.blackhole();
+            const sent = [1, 2, 3].map((n) => ann.request({ type: "message", to: "bob", data: [i, n] }, 60_000));
+            await until(() => world.bridge.logs.slice(mark).some((line) => line.includes('broker-lost why="it does not answer"')), "it is given up", { timeout: 30_000 });
+            console.log(`# cable out, TLS: noticed after ${seconds(start)} s`);
+            world.wire.heal();
+            await Promise.all(sent);
+            for (const n of [1, 2, 3])
+                await bob.expect((m) => m.type === "message" && m.data[0] === i && m.data[1] === n);
+        }
         assert.equal(await metric(world.bridge, "sigbridge_broker_sessions_lost_total"), 0);
         await end(world);
     });
