@@ -50,14 +50,15 @@ const makers = {
 
 const program = (name) => process.env[`SIGBRIDGE_TEST_${name.toUpperCase()}`] || name;
 
-export async function startProxy(kind, bridges) {
+/* `edit` changes the text last. */
+export async function startProxy(kind, bridges, { edit = (text) => text } = {}) {
     const dir = tempDir(kind);
     chmodSync(dir, 0o755);
     const ports = { plain: await freePort(), tls: await freePort() };
     const text = replaceServers(readFileSync(join(source, kind === "nginx" ? "nginx.conf" : "haproxy.cfg"), "utf8"), bridges)
         .replace("listen 80;", `listen 127.0.0.1:${ports.plain};`).replace("listen 443 ssl;", `listen 127.0.0.1:${ports.tls} ssl;`)
         .replace("bind :80\n", `bind 127.0.0.1:${ports.plain}\n`).replace("bind :443 ", `bind 127.0.0.1:${ports.tls} `);
-    const [name, args] = makers[kind](dir, text);
+    const [name, args] = makers[kind](dir, edit(text));
     const proxy = new Program(program(name), args);
     started.push(proxy);
     await until(async () => await answers(ports.tls) || !proxy.running, () => `${kind} listens\n${proxy.tail()}`);

@@ -1,14 +1,16 @@
 /* Three bridges on one mosquitto behind nginx and behind HAProxy, from the files in broker-config/. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { get as httpGet } from "node:http";
 import { request } from "node:https";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { deadline, until, WsPeer } from "./harness.mjs";
+import { deadline, run, tempDir, until, WsPeer } from "./harness.mjs";
 import { makeKey } from "./jwt.mjs";
 import { authority } from "./machine.mjs";
 import { startProxy } from "./proxies.mjs";
-import { answerSdp, candidate, metric, newRoom, sdp, sees, World } from "./world.mjs";
+import { codeBlock } from "./readme.mjs";
+import { answerSdp, candidate, Line, metric, newRoom, sdp, sees, World } from "./world.mjs";
 
 const EACH = 4; /* sockets of one address */
 
@@ -21,19 +23,27 @@ const ask = (proxy, path, headers = {}) => deadline(new Promise((resolve, reject
     asked.on("error", reject).end();
 }), path);
 
+test("the README's configuration of a bridge behind a proxy is one that it takes", async () => {
+    const dir = tempDir("bridge");
+    writeFileSync(join(dir, "sigbridge.conf"), codeBlock("broker-config/README.md", "conf", "trusted_proxy"));
+    const { code, stdout, stderr } = await run(process.env.SIGBRIDGE_BIN, ["-c", join(dir, "sigbridge.conf"), "--data", dir, "--jwt-key", makeKey("HS256").option, "--check-config"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /10\.0\.0\.2/);
+});
+
 for (const kind of ["nginx", "haproxy"])
     describe(`three bridges behind ${kind}`, () => {
         const key = makeKey("HS256");
         const admin = key.token({ can: ["admin"] });
         const token = key.token({ rooms: ["*"] });
         const world = new World();
-        let proxy, bridges, addresses = 10;
+        let proxy, bridges, line, addresses = 10;
         const start = (name, more) => world.addBridge({
             dev: false, args: ["--bridge-id", name, "--trusted-proxy", "127.0.0.1", "--jwt-key", key.option],
             config: `limits: { address_sessions = ${EACH}; };\n`, ...more }).then((bridge) => Object.assign(bridge, { admin }));
         /* Each client has an address of its own, as behind a proxy in the world. */
         const from = () => ({ localAddress: `127.0.2.${++addresses}` });
-        const join = (fields, more) => world.join({ token, ...fields }, { bridge: proxy, ...proxy.options(from()), ...more });
+        const enter = (fields, more) => world.join({ token, ...fields }, { bridge: proxy, ...proxy.options(from()), ...more });
         const connect = (more) => world.connect({ bridge: proxy, ...proxy.options(from()), ...more });
         const sessions = (bridge) => metric(bridge, "sigbridge_sessions");
         const accepted = (bridge) => metric(bridge, "sigbridge_websockets_accepted_total");
@@ -41,8 +51,10 @@ for (const kind of ["nginx", "haproxy"])
         before(async () => {
             world.broker = await world.addBroker();
             bridges = [];
-            for (const name of ["one", "two", "three"])
+            for (const name of ["one", "two"])
                 bridges.push(await start(name));
+            line = await Line.start(world.broker.port);
+            bridges.push(await start("three", { broker: line.url }));
             proxy = await startProxy(kind, bridges);
         });
         after(async () => {
@@ -53,7 +65,7 @@ for (const kind of ["nginx", "haproxy"])
         test("a browser reaches a device and a browser on another bridge", async () => {
             const room = newRoom();
             const cam = await world.device({ room, name: "cam" });
-            const ann = await join({ room, peer: "ann" });
+            const ann = await enter({ room, peer: "ann" });
             await sees(ann, "cam");
             await ann.request({ type: "offer", to: "cam", sdp: sdp() });
             await cam.receive("offer", "ann");
@@ -61,7 +73,7 @@ for (const kind of ["nginx", "haproxy"])
             assert.equal((await ann.expect("answer")).sdp, answerSdp());
             await ann.request({ type: "candidate", to: "cam", candidate: candidate() });
             await cam.receive("candidate", "ann");
-            const others = await Promise.all(["bob", "eve"].map((peer) => join({ room, peer })));
+            const others = await Promise.all(["bob", "eve"].map((peer) => enter({ room, peer })));
             assert.deepEqual(await Promise.all(bridges.map(sessions)), [1, 1, 1], "each bridge has one of the three");
             for (const peer of others) {
                 await sees(ann, peer.name);
@@ -124,7 +136,7 @@ for (const kind of ["nginx", "haproxy"])
             await world.kill(one);
             const inside = [];
             for (let i = 0; i < 6; i++)
-                inside.push(await join({ room: newRoom() }));
+                inside.push(await enter({ room: newRoom() }));
             const per = await Promise.all(bridges.slice(1).map(sessions));
             assert.equal(per[0] + per[1], 6);
             for (const peer of inside)
@@ -138,18 +150,62 @@ for (const kind of ["nginx", "haproxy"])
             }, "the one that is back gets a socket");
         });
 
+        if (kind === "haproxy")
+            test("a bridge that has lost its broker keeps its sockets and gets no new ones", async () => {
+                const all = [];
+                while (all.length < 3)
+                    all.push(await enter({ room: newRoom() }));
+                line.cut();
+                await world.ready(bridges[2], 503);
+                await proxy.line(/bridges\/bridge3 is DOWN/);
+                const late = [];
+                while (late.length < 4)
+                    late.push(await enter({ room: newRoom() }));
+                assert.equal(await sessions(bridges[2]), 1);
+                for (const peer of [...all, ...late])
+                    await peer.ask({ type: "ping" }, "pong");
+                line.restore();
+                await proxy.line(/bridges\/bridge3 is UP/);
+                for (const peer of [...all, ...late])
+                    await peer.close();
+            });
+
+        test("a silent socket stays as long as the bridge pings it, and no longer", async () => {
+            const short = { edit: (text) => text.replaceAll("60s", "2s") };
+            const quick = await Promise.all(["q1", "q2", "q3"].map((name) => start(name, { env: { SIGBRIDGE_PING_INTERVAL: "1", SIGBRIDGE_PING_TIMEOUT: "1" } })));
+            const pinged = await startProxy(kind, quick, short);
+            const stays = await world.connect({ bridge: pinged, ...pinged.options(from()) });
+            await stays.ask({ type: "join", room: newRoom(), token }, "joined");
+            await deadline(new Promise((resolve) => {
+                let pings = 0;
+                stays.socket.on("ping", () => ++pings === 4 && resolve());
+            }), "four pings");
+            await stays.ask({ type: "ping" }, "pong");
+            await stays.close();
+            const unpinged = await startProxy(kind, bridges, short);
+            const goes = await world.connect({ bridge: unpinged, ...unpinged.options(from()) });
+            await goes.ask({ type: "join", room: newRoom(), token }, "joined");
+            assert.equal((await deadline(goes.closed, "the proxy's patience")).code, 1006);
+            for (const one of [pinged, unpinged])
+                await one.stop();
+            for (const bridge of quick) {
+                await world.stop(bridge);
+                world.bridges = world.bridges.filter((b) => b !== bridge);
+            }
+        });
+
         test("a bridge that goes down gets no new sockets, and tells its own where to go", async () => {
             const room = newRoom();
             const all = [];
             while (all.length < 6)
-                all.push(await join({ room }));
+                all.push(await enter({ room }));
             const [, two] = bridges;
             assert.equal(await sessions(two), 2);
             two.kill("SIGTERM");
             await two.line(/ draining /);
             const late = [];
             for (let i = 0; i < 6; i++)
-                late.push(await join({ room: newRoom() }));
+                late.push(await enter({ room: newRoom() }));
             const told = () => all.filter((peer) => peer.received.some((m) => m.type === "closing"));
             await until(() => told().length === 2, "both of its sockets are told");
             for (const peer of told())
