@@ -104,6 +104,11 @@ void memory_holds(bool holds, const char *what, const char *file, int line)
              count == 1 ? "one failure" : "failures", from, what);
 }
 
+bool memory_is_gone(void)
+{
+    return fail_count > 1;
+}
+
 static bool tell_plainly(const struct memory_story *s)
 {
     fail_count = 0;

@@ -39,4 +39,6 @@ void memory_holds(bool holds, const char *what, const char *file, int line);
  * be nested. */
 void memory_spare(bool yes);
 
+bool memory_is_gone(void); /* all allocations fail from one on, not only one */
+
 #endif
