@@ -22,13 +22,14 @@ function schemaOf({ direction, side }) {
 const messages = rowsOf("messages");
 const beyond = rowsOf("beyond-schema");
 const status = rowsOf("status");
+const bridges = rowsOf("bridges");
 
 test("rows are well formed and every kind of message has good and bad ones", () => {
-  const names = [...messages, ...beyond, ...status].map(({ name }) => name);
+  const names = [...messages, ...beyond, ...status, ...bridges].map(({ name }) => name);
   assert.equal(new Set(names).size, names.length, "names are unique");
   const count = {};
-  for (const { direction, side, valid, why, message } of [...messages, ...beyond, ...status]) {
-    assert.ok(["client", "server", "device", "presence", "status"].includes(direction));
+  for (const { direction, side, valid, why, message } of [...messages, ...beyond, ...status, ...bridges]) {
+    assert.ok(["client", "server", "device", "presence", "status", "bridges"].includes(direction));
     assert.equal(["peer", "bridge", "ask"].includes(side), direction === "device");
     assert.equal(typeof valid, "boolean");
     assert.ok(why.length > 0);
@@ -40,7 +41,7 @@ test("rows are well formed and every kind of message has good and bad ones", () 
     assert.ok(count[key].true > 0 && count[key].false > 0, `${key}: ${JSON.stringify(count[key])}`);
 });
 
-for (const row of [...messages, ...status])
+for (const row of [...messages, ...status, ...bridges])
   test(`schema: ${row.name}: ${row.why}`, () => {
     const validate = ajv.getSchema(schemaOf(row));
     assert.equal(validate(row.message), row.valid, JSON.stringify(validate.errors?.slice(0, 3)));
@@ -99,9 +100,9 @@ for (const { direction, side, line } of examples)
 test("PROTOCOL.md shows every type at least once", () => {
   const shown = new Set(examples.map(({ direction, side, line }) => `${side ?? direction} ${JSON.parse(line).type}`));
   const types = new Set(
-    messages.filter(({ valid }) => valid).map(({ direction, side, message }) => `${side ?? direction} ${message.type}`),
+    [...messages, ...bridges].filter(({ valid }) => valid).map(({ direction, side, message }) => `${side ?? direction} ${message.type}`),
   );
   const missing = [...types].filter((type) => !shown.has(type));
-  // Devices use the same messages as browsers; resume is not there yet.
-  assert.deepEqual(missing, ["client resume", "peer invite", "peer sealed", "server resumed"]);
+  // Devices use the same messages as browsers.
+  assert.deepEqual(missing, ["peer invite", "peer sealed"]);
 });
