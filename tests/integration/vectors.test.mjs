@@ -1,11 +1,12 @@
 /* The test vectors beside the schema, through the running bridge: what a client, a device or a
- * presence says there gets the verdict that stands there. */
+ * presence says there gets the verdict that stands there. And what bridges say to each other fits the
+ * schema. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { repository } from "./harness.mjs";
-import { inboxTopic, newRoom, presenceTopic, World } from "./world.mjs";
+import { assertSchema, inboxTopic, newRoom, presenceTopic, sdp, World } from "./world.mjs";
 
 const vectors = ["messages", "beyond-schema"].flatMap((name) =>
     readFileSync(join(repository, "clients/schema/vectors", `${name}.jsonl`), "utf8").trim().split("\n").map((line) => JSON.parse(line)));
@@ -104,4 +105,39 @@ describe("presence", () => {
             assert.equal(known, row.valid);
             await writer.publish(presenceTopic(room, name), "", { retain: true });
         });
+});
+
+describe("bridges", () => {
+    test("what they say when a session moves fits the schema", async () => {
+        const other = await world.addBridge({ args: ["--bridge-id", "other"] });
+        await world.ready(other);
+        const ear = await world.mqtt();
+        await ear.subscribe("sigbridge/v1/bridges/+/in/+");
+        await ear.subscribe(inboxTopic("+", "ann", "_bridge"));
+        const room = newRoom();
+        const ann = await world.join({ room, peer: "ann", meta: { name: "Ann" } });
+        const bob = await world.join({ room, peer: "bob" });
+        await ann.request({ type: "offer", to: "bob", sdp: sdp(1), call: "a \"b\"" });
+        await bob.request({ type: "message", to: "ann", data: "seen" });
+        await ann.expect((m) => m.data === "seen");
+        ann.terminate();
+        await ann.closed;
+        await bob.request({ type: "message", to: "ann", data: "missed" });
+        const back = await world.connect({ bridge: other });
+        const { session, secret } = ann.joined;
+        const seq = ann.received.findLast((m) => m.seq !== undefined).seq;
+        back.send({ type: "resume", session, secret, seq });
+        await back.expect((m) => m.data === "missed");
+        await ear.mail.expect((m) => m.message?.type === "state");
+        const said = ear.mail.all.filter(({ topic }) => !/\/bridges\/([^/]+)\/in\/\1$/.test(topic));
+        for (const { topic, text } of said) {
+            const [line, frame] = text.split("\n");
+            assertSchema(/\/bridges\//.test(topic) ? "bridges.json" : "device.json#/$defs/bridge", JSON.parse(line));
+            assert.equal(frame !== undefined, JSON.parse(line).type === "missed");
+            if (frame !== undefined)
+                assertSchema("server.json", JSON.parse(frame));
+        }
+        const types = said.map(({ text }) => JSON.parse(text.split("\n")[0]).type);
+        assert.deepEqual([...new Set(types)], ["take", "granted", "takeover", "knows", "missed", "state"]);
+    });
 });
