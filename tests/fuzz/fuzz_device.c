@@ -110,14 +110,19 @@ static void write_again(struct sigdev_message *m, const struct sigdev_topic *top
 
 static void fuzz_message(const struct sigdev_topic *topic, char *payload, size_t len)
 {
+    static uint64_t digests[4];
+    static struct sigdev_recent recent = {digests, 4, 0, 0};
     struct sigdev_message m;
     char why[100];
+    uint64_t digest = sigdev_digest(&recent, topic, payload, len);
     enum sigdev_error e = sigdev_parse(&self, topic, payload, len, &m, why, sizeof why);
     if (e != SIGDEV_OK) {
         assert(strlen(why) > 0);
         return;
     }
     check_message(&m);
+    (void)sigdev_is_repeated(&recent, &m, digest);
+    assert(sigdev_is_repeated(&recent, &m, digest) == (m.sent_ms || m.id.p));
     if (m.type == SIGDEV_ICE_SERVERS)
         walk_ice_servers(m.ice_servers);
     else if (m.type != SIGDEV_ERROR)
