@@ -5,7 +5,7 @@ import { deadline, until } from "./harness.mjs";
 import { metric, newRoom, presenceTopic, sees, sql, World } from "./world.mjs";
 
 const world = new World();
-before(() => world.start({ config: "ping: { interval = 1; timeout = 1; };\n", args: ["--bridge-id", "here"] }));
+before(() => world.start({ config: "ping: { interval = 1; timeout = 1; };\npresence: { resume_window = 1; };\n", args: ["--bridge-id", "here"] }));
 after(() => world.end());
 
 const rowsOf = (room, columns = "*", more = "") => sql(world.bridge, `SELECT ${columns} FROM membership WHERE room = '${room}' ${more} ORDER BY id`);
@@ -44,7 +44,7 @@ test("a browser: kind, bridge, transport, meta, times, reason", async () => {
 const reasons = [
     { name: "leave", end: (peer) => peer.request({ type: "leave" }), reason: "leave" },
     { name: "close", end: (peer) => peer.close(), reason: "closed" },
-    { name: "break", end: (peer) => peer.terminate(), reason: "closed" },
+    { name: "break", end: (peer) => peer.terminate(), reason: "timeout" },
     { name: "silence", options: { autoPong: false }, end: (peer) => peer.closed, reason: "timeout" },
     { name: "a device takes the name", end: async (peer, room) => {
         await world.device({ room, name: "ann" });
@@ -134,6 +134,34 @@ test("sessions of another bridge are recorded with its name", async () => {
     await rows(room, columns, [{ peer: "bob", kind: "browser", bridge: "there", transport: "ws", reason: null }]);
     await bob.close();
     await rows(room, columns, [{ peer: "bob", kind: "browser", bridge: "there", transport: "ws", reason: "closed" }]);
+});
+
+/* The socket drops, and its session is taken up again by a bridge. */
+async function resumeAt(bridge, old) {
+    const seq = Math.max(0, ...old.received.filter((m) => m.seq !== undefined).map((m) => m.seq));
+    old.terminate();
+    await old.closed;
+    const peer = await world.connect({ bridge });
+    const { session, secret } = old.joined;
+    peer.joined = await peer.ask({ type: "resume", session, secret, seq }, "resumed");
+    peer.name = old.name;
+    return peer;
+}
+
+test("a session that is taken up again, here and there, has one row, with its place", async () => {
+    const room = newRoom();
+    const there = await world.addBridge({ args: ["--bridge-id", "elsewhere"], config: "presence: { resume_window = 1; };\n" });
+    const present = (bridge) => sql(bridge, `SELECT bridge, sid, left_ms FROM membership WHERE room = '${room}'`);
+    let ann = await world.join({ room, peer: "ann" });
+    for (const bridge of [world.bridge, there, there, world.bridge, there]) {
+        ann = await resumeAt(bridge, ann);
+        const [name, sid] = ann.joined.session.split(".");
+        const wanted = JSON.stringify([{ bridge: name, sid, left_ms: null }]);
+        for (const teller of [world.bridge, there])
+            await until(async () => JSON.stringify(await present(teller)) === wanted, `${teller.ready.bridge} says that she is at ${name}`);
+    }
+    await ann.request({ type: "leave" });
+    await rows(room, "bridge, reason", [{ bridge: "elsewhere", reason: "leave" }]);
 });
 
 test("nothing was lost", async () => {

@@ -236,6 +236,33 @@ describe("a session that moves between bridges", () => {
         await world.end();
     });
 
+    test("and is not ended nor cleared when the bridge where it was is killed and comes back", async () => {
+        const world = await new World().start({ args: ["--bridge-id", "here"] });
+        const room = newRoom();
+        const there = await world.addBridge({ args: ["--bridge-id", "there"] });
+        const before = await world.join({ room, peer: "bob" });
+        const eve = await world.join({ room, peer: "eve" });
+        before.terminate();
+        await before.closed;
+        const bob = await world.connect({ bridge: there });
+        const { session, secret } = before.joined;
+        const seq = Math.max(0, ...before.received.filter((m) => m.seq !== undefined).map((m) => m.seq));
+        const resumed = await bob.ask({ type: "resume", session, secret, seq }, "resumed");
+        await until(async () => (await sql(world.bridge, "SELECT bridge FROM present WHERE peer = 'bob'"))[0]?.bridge === "there", "bob is there");
+        await world.kill(world.bridge);
+        await eve.closed;
+        world.bridge = await world.addBridge({ args: ["--bridge-id", "here"], data: world.bridge.data });
+        const ann = await world.join({ room, peer: "ann" });
+        await sees(ann, "bob");
+        await isPresent(world.bridge, room, "ann", "bob");
+        assert.deepEqual(await sql(world.bridge, "SELECT bridge, sid, left_ms FROM membership WHERE peer = 'bob'"),
+            [{ bridge: "there", sid: resumed.session.split(".")[1], left_ms: null }]);
+        assert.deepEqual(await sql(world.bridge, "SELECT reason FROM membership WHERE peer = 'eve'"), [{ reason: "bridge-restart" }]);
+        ann.send({ type: "message", to: "bob", data: 1 });
+        await bob.expect("message");
+        await world.end();
+    });
+
     test("and one that moved away just before its old bridge was killed is neither ended nor cleared by it", async () => {
         const world = await new World().start({ args: ["--bridge-id", "here"] });
         const room = newRoom();
