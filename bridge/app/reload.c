@@ -41,12 +41,17 @@ static enum status make(struct parts *p, const struct config *would, struct made
     return s;
 }
 
-/* Sockets wait to join in the order of their deadlines, and go on doing so. */
+/* Sockets wait to join in the order of their deadlines, and go on doing so. What has no socket any
+ * more is only to be swept away. */
 static void change_join_timeout(struct router *r, int64_t us)
 {
     int64_t later_us = us - r->o.join_timeout_us;
     LIST_EACH(l, &r->idle)
-    LIST_ITEM(l, struct session, timer)->deadline_us += later_us;
+    {
+        struct session *s = LIST_ITEM(l, struct session, timer);
+        if (s->socket)
+            s->deadline_us += later_us;
+    }
     r->o.join_timeout_us = us;
 }
 
@@ -62,6 +67,10 @@ static void change_router(struct parts *p)
     o->rooms_max = c->limits.rooms;
     o->messages = (struct rate_limit){c->limits.messages_per_second, c->limits.messages_burst};
     o->bytes = (struct rate_limit){c->limits.bytes_per_second, c->limits.bytes_burst};
+    o->replay_messages = c->limits.replay_messages;
+    o->replay_bytes = c->limits.replay_bytes;
+    /* Who is away already keeps the time that it was promised. */
+    o->resume_window_us = (int64_t)c->presence.resume_window_s * 1000000;
     change_join_timeout(&p->router, (int64_t)c->limits.join_timeout_s * 1000000);
 }
 
@@ -106,6 +115,8 @@ static void take(struct parts *p, struct config *fresh, struct made *m)
                     p->config->limits.auth_failures);
     change_server(p);
     change_link(p);
+    if (p->config->history.keep_days != fresh->history.keep_days)
+        store_keep(p->store, (int64_t)p->config->history.keep_days * 24 * 3600 * 1000);
 }
 
 /* The names of the options, with commas; "-": none. */

@@ -100,6 +100,8 @@ static bool same_secrets(const struct option *o, const struct config *a, const s
 static bool is_set(const struct option *o, const struct config *c)
 {
     char text[VALUE_TEXT_MAX];
+    if (o->type == OPTION_NUMBER)
+        return strcmp(value_text(o, c, text), "0") != 0;
     return option_is_many(o) ? value_count(o, c) > 0 : value_text(o, c, text) != NULL;
 }
 

@@ -45,7 +45,7 @@ enum {
     OPTION_OR_NONE = 32,   /* PATH: the word `none` means NULL */
     OPTION_OTHERWISE = 64, /* members of list items only: another way to say what one before does */
     OPTION_RELOAD = 128,   /* a running bridge takes over a change (SIGHUP); else: by a restart */
-    OPTION_WHILE_SET = 256 /* with RELOAD: but not from unset to set, nor back */
+    OPTION_WHILE_SET = 256 /* with RELOAD: but not from unset or 0 to set, nor back */
 };
 
 enum { OPTION_NAME_MAX = 64, OPTION_STRING_MAX = 4096 };

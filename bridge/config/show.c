@@ -402,22 +402,23 @@ static void put_row(struct buf *out, const struct option *o, const struct option
 
 void config_show_reference(struct buf *out)
 {
-    buf_str(out, "# Options\n\nWritten by `sigbridge help options`. Flags win over variables, "
-                 "variables over the file, the file over the defaults. An empty variable counts as "
-                 "unset. In the file, a dot in a key stands for a group: `limits.message` is "
-                 "`limits: { message = 262144; };`.\n\n"
-                 "Where several values are possible (up to a number, says the range), a flag is "
-                 "given once for each, a variable holds them with spaces between, and the file one "
-                 "or an array: `[\"a\", \"b\"]`. Whoever wins replaces all of them. A flag that "
-                 "is `false` by default takes no value; its variable and its key are `true` or "
-                 "`false`.\n\n"
-                 "At SIGHUP a running bridge reads its file again, and the files that are named in "
-                 "it. Where the column says `yes` it takes over what has changed, without "
-                 "disturbing anybody; with `while set` only from one value to another, neither "
-                 "from none nor to none; the others need a restart, and the log says which of them "
-                 "have changed. With a mistake anywhere, all stays as it was.\n\n"
-                 "| key in the file | flag | variable | default | range | SIGHUP | meaning |\n"
-                 "| --- | --- | --- | --- | --- | --- | --- |\n");
+    buf_str(out,
+            "# Options\n\nWritten by `sigbridge help options`. Flags win over variables, "
+            "variables over the file, the file over the defaults. An empty variable counts as "
+            "unset. In the file, a dot in a key stands for a group: `limits.message` is "
+            "`limits: { message = 262144; };`.\n\n"
+            "Where several values are possible (up to a number, says the range), a flag is "
+            "given once for each, a variable holds them with spaces between, and the file one "
+            "or an array: `[\"a\", \"b\"]`. Whoever wins replaces all of them. A flag that "
+            "is `false` by default takes no value; its variable and its key are `true` or "
+            "`false`.\n\n"
+            "At SIGHUP a running bridge reads its file again, and the files that are named in "
+            "it. Where the column says `yes` it takes over what has changed, without "
+            "disturbing anybody; with `while set` only from one value to another, neither "
+            "from none or 0 nor to it; the others need a restart, and the log says which of them "
+            "have changed. With a mistake anywhere, all stays as it was.\n\n"
+            "| key in the file | flag | variable | default | range | SIGHUP | meaning |\n"
+            "| --- | --- | --- | --- | --- | --- | --- |\n");
     for (const struct option *o = options.options; o < options.options + options.count; o++) {
         put_row(out, o, NULL);
         if (o->type == OPTION_LIST)

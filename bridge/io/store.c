@@ -243,6 +243,15 @@ void store_stats(struct store *s, struct store_stats *out)
     pthread_mutex_unlock(&s->mutex);
 }
 
+void store_keep(struct store *s, int64_t keep_ms)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->keep_ms = keep_ms;
+    s->keep_changed = true;
+    pthread_mutex_unlock(&s->mutex);
+    pthread_cond_signal(&s->wake);
+}
+
 void store_close(struct store *s, int64_t deadline_us)
 {
     if (!s)

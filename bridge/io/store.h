@@ -124,6 +124,9 @@ void store_leftovers(struct store *s,
 
 void store_stats(struct store *s, struct store_stats *out);
 
+/* Another keep_ms from now on. A pass begins at once. */
+void store_keep(struct store *s, int64_t keep_ms);
+
 /* Writes what waits, at most until deadline_us (clock_mono_us()), logs what was lost, and frees the
  * store. NULL is fine. If the disk keeps the writer in the kernel past the deadline, the writer is
  * left behind with its memory. */

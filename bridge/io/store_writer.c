@@ -90,13 +90,16 @@ static size_t next_batch(struct store *s, struct store_cursor *first, bool *end)
     struct timespec due = timespec_of(s->retention.due_us);
     int rc = 0;
     pthread_mutex_lock(&s->mutex);
-    while (s->queue.count == 0 && !s->closing && rc == 0) {
+    while (s->queue.count == 0 && !s->closing && !s->keep_changed && rc == 0) {
         s->sleep = STORE_FOR_ANY;
         if (s->retention.due_us == INT64_MAX)
             pthread_cond_wait(&s->wake, &s->mutex);
         else
             rc = pthread_cond_timedwait(&s->wake, &s->mutex, &due);
     }
+    if (s->keep_changed)
+        store_retention_init(&s->retention, s->keep_ms, s->retention.pause_us);
+    s->keep_changed = false;
     struct timespec until = timespec_of(clock_mono_us() + STORE_BATCH_US);
     rc = 0;
     while (s->queue.count > 0 && s->queue.count < STORE_BATCH_EVENTS && !s->closing && rc == 0) {

@@ -52,6 +52,8 @@ struct store {
     struct store_queue queue;
     struct store_roster roster;
     enum store_sleep sleep;
+    int64_t keep_ms; /* the retention's, once keep_changed */
+    bool keep_changed;
     bool closing;
     bool ended;
     struct store_stats stats;

@@ -254,6 +254,32 @@ describe("options", () => {
             },
         },
         {
+            name: "how long a session may come back", option: "presence.resume_window", file: { presence: { resume_window: 77 } },
+            is: async () => {
+                const peer = await enter();
+                await peer.terminate();
+                return peer.joined.resumeWindow === 77;
+            },
+        },
+        {
+            name: "what is kept for who is away", option: "limits.replay_messages,limits.replay_bytes",
+            file: { limits: { replay_messages: 16, replay_bytes: 65536 } },
+            is: async () => {
+                const peer = await enter();
+                const other = await enter({}, { room: peer.joined.room });
+                const { seq } = await peer.expect("presence");
+                await peer.terminate();
+                for (let i = 0; i < 40; i++)
+                    await other.request({ type: "message", to: peer.name, data: i }).catch(() => {});
+                const { session, secret } = peer.joined;
+                const back = await WsPeer.connect(bridge.wsUrl);
+                const lost = await back.ask({ type: "resume", session, secret, seq }, "resumed").then(() => false, ({ error }) => error === "session-expired");
+                await back.close();
+                await other.close();
+                return lost;
+            },
+        },
+        {
             name: "frames that wait for a slow reader", option: "limits.send_queue_messages,limits.send_queue_bytes",
             file: { limits: { send_queue_messages: 8, send_queue_bytes: 65536 } },
             is: async () => {

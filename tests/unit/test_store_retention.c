@@ -277,6 +277,37 @@ static void test_locked(void **state)
     test_dir_remove(dir);
 }
 
+/* While it runs: for ever, for some time, for ever again. */
+static void test_changed(void **state)
+{
+    (void)state;
+    char dir[TEST_PATH_MAX], path[TEST_PATH_MAX];
+    struct store_stats stats;
+    int64_t now_ms = clock_wall_ms();
+    test_dir_make(dir);
+    test_path(path, dir, "p.db");
+    test_log_begin();
+    struct store *s = open_keeping(path, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        push(s, STORE_JOINED, "a", NULL, now_ms - 200 * DAY_MS);
+        push(s, STORE_LEFT, "a", NULL, now_ms - 100 * DAY_MS);
+        test_store_await(s, test_store_settled);
+        store_stats(s, &stats);
+        assert_int_equal(stats.pruned, i);
+        if (i == 0) {
+            store_keep(s, 90 * DAY_MS);
+            do
+                store_stats(s, &stats);
+            while (stats.pruned == 0);
+            store_keep(s, 0);
+        }
+    }
+    test_store_close(s);
+    test_log_end();
+    assert_int_equal(test_sql_int(path, "SELECT count(*) FROM membership"), 1);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +317,7 @@ int main(void)
         cmocka_unit_test_teardown(test_many, test_log_teardown),
         cmocka_unit_test_teardown(test_passes, test_log_teardown),
         cmocka_unit_test_teardown(test_locked, test_log_teardown),
+        cmocka_unit_test_teardown(test_changed, test_log_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
