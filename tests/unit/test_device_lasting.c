@@ -174,6 +174,45 @@ static void test_frozen_broker(void **state)
     world_close(&w);
 }
 
+/* Back at a restarted broker before the one it talks to: what it sends waits for that one, in
+ * order, and does not hold up what is for others. Who does not come is reported. */
+static void test_back_first(void **state)
+{
+    struct sigdev_config c;
+    (void)state;
+    world_open(&w, keeps_nothing); /* without the observer, who listens to everything */
+    device_config(&w, &cam, &c);
+    device_run(&w, &cam, OUR_LOOP, &c);
+    cam_gets("state online");
+    broker_kill(&w.broker);
+    cam_gets("state waiting");
+    assert_int_equal(sigdev_send_message(cam.dev, "nobody", "0"), SIGDEV_OK);
+    for (int i = 1; i <= 5; i++) {
+        char data[16];
+        snprintf(data, sizeof data, "%d", i);
+        assert_int_equal(sigdev_send_message(cam.dev, "tab", data), SIGDEV_OK);
+        assert_int_equal(sigdev_send_message(cam.dev, NULL, data), SIGDEV_OK);
+    }
+    broker_start(&w.broker);
+    cam_gets("state online error=0 text= again");
+    while (stats_of(&cam).sent < 5) /* to the room */
+        pump(&w, 100);
+    device_config(&w, &other, &c);
+    c.peer = "tab";
+    device_run(&w, &other, OWN_THREAD, &c);
+    for (int i = 1; i <= 5; i++) {
+        char part[64];
+        snprintf(part, sizeof part, "message from=cam room=0 data=%d", i);
+        expect(&w, &other.log, part);
+    }
+    cam_gets("undelivered to=nobody type=message id= error=11");
+    assert_int_equal(stats_of(&cam).sent, 10);
+    assert_int_equal(stats_of(&cam).undelivered, 1);
+    device_leave(&w, &other);
+    device_leave(&w, &cam);
+    world_close(&w);
+}
+
 /* ---- The cable ------------------------------------------------------------------------------ */
 
 /* Nobody is told that the cable is out: the keepalive finds it. In again, the device is back by
@@ -618,7 +657,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_own_refused),     cmocka_unit_test(test_once),
         cmocka_unit_test(test_redelivery),      cmocka_unit_test(test_stamps),
         cmocka_unit_test(test_certificates),    cmocka_unit_test(test_frozen_broker),
-        cmocka_unit_test(test_cable),           cmocka_unit_test(test_late_will),
+        cmocka_unit_test(test_back_first),      cmocka_unit_test(test_cable),
+        cmocka_unit_test(test_late_will),
     };
     log_init(&w.seen);
     if (argc == 2)

@@ -32,8 +32,10 @@
 #define WHY_SIZE       240
 #define FILTERS_MAX    3
 #define STABLE_MS      5000 /* a connection that lived shorter does not reset the backoff */
-#define SUSPICIOUS     3    /* so many of them in a row, each ended by the broker */
-#define RECENT         64   /* messages whose redelivery is recognized */
+#define SETTLE_MS      5000 /* after a reconnect */
+#define RESEND_MS      500
+#define SUSPICIOUS     3  /* so many of them in a row, each ended by the broker */
+#define RECENT         64 /* messages whose redelivery is recognized */
 #define PRESENCE_SIZE  (SIGDEV_META_MAX + 512)
 #define CLIENT_ID_SIZE (2 * SIGDEV_NAME_MAX + 2)
 
@@ -42,7 +44,8 @@
 struct outgoing {
     struct outgoing *next;
     int64_t queued_ms;
-    int mid; /* given to libmosquitto, waits for its acknowledgement; 0: not given */
+    int64_t retry_ms; /* nobody listened yet, shortly after a reconnect: not before that */
+    int mid;          /* given to libmosquitto, waits for its acknowledgement; 0: not given */
     enum sigdev_type type;
     char to[SIGDEV_NAME_MAX + 1]; /* "": the room */
     char id[SIGDEV_ID_MAX + 1];
@@ -65,6 +68,13 @@ struct outgoing *queue_take_mid(struct queue *q, int mid);
 struct outgoing *queue_take_old(struct queue *q, int64_t before_ms);
 /* The first one that is not given to libmosquitto, left in its place; or NULL. */
 struct outgoing *queue_next(struct queue *q);
+/* The first one that may go now, while the peers may not all be back: one at a time, and none
+ * before an earlier one to the same peer that has to wait. NULL: none; *at is earlier when one
+ * waits. */
+struct outgoing *queue_next_settling(struct queue *q, int64_t now, int64_t *at);
+/* Leaves the one with that mid in its place, to be given again at retry_ms. False: there is none.
+ */
+bool queue_retry_mid(struct queue *q, int mid, int64_t retry_ms);
 void queue_take(struct queue *q, struct outgoing *o);
 void queue_forget_mids(struct queue *q); /* the connection is gone: all are to be sent again */
 void queue_release(struct queue *q);
@@ -155,6 +165,8 @@ struct sigdev {
     uint64_t random;
     int64_t online_at, since_wall_ms;
     int64_t away_since; /* 0: was not there yet */
+    int64_t settled_at; /* until then others may still be coming back to the broker */
+    int64_t resend_at;  /* NEVER: nothing waits for them */
     int64_t wait_ms;    /* the last pause */
     struct own own;
     struct sigdev_recent recent;

@@ -213,6 +213,7 @@ static void begin_leaving(struct sigdev *dev)
         return;
     }
     dev->clearing = false;
+    dev->settled_at = 0; /* no time to wait for anybody */
     dev->renew_at = dev->own.restore_at = NEVER;
     set_state(dev, SIGDEV_STATE_LEAVING, NULL, 0);
 }
@@ -239,6 +240,7 @@ static void come_online(struct sigdev *dev)
     bool again = dev->away_since != 0;
     dev->handshake_at = NEVER;
     dev->online_at = now_ms();
+    dev->settled_at = again ? dev->online_at + SETTLE_MS : 0;
     struct sigdev_status status = {
         .state = SIGDEV_STATE_ONLINE,
         .text = l->own_refused ? "the broker does not let us see our own presence" : "",
@@ -332,7 +334,7 @@ static int64_t next_deadline(struct sigdev *dev)
     int64_t at =
         earlier(earlier(dev->retry_at, dev->handshake_at), earlier(dev->misc_at, dev->renew_at));
     if (dev->state == SIGDEV_STATE_ONLINE)
-        at = earlier(at, dev->own.restore_at);
+        at = earlier(at, earlier(dev->own.restore_at, dev->resend_at));
     if (dev->link.mosq && dev->link.more)
         at = 0;
     if (dev->state == SIGDEV_STATE_LEAVING)

@@ -116,7 +116,8 @@ enum sigdev_error device_begin(struct sigdev *dev, enum drive drive)
         return SIGDEV_ERR_STATE;
     dev->drive = drive;
     dev->attempts = dev->rivals = dev->cut_off = 0;
-    dev->online_at = dev->away_since = dev->wait_ms = 0;
+    dev->online_at = dev->away_since = dev->wait_ms = dev->settled_at = 0;
+    dev->resend_at = NEVER;
     dev->own.rival = false;
     dev->clearing = false;
     dev->retry_at = 0; /* at once */

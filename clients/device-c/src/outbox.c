@@ -19,8 +19,11 @@ static void undelivered(struct sigdev *dev, struct outgoing *o, enum sigdev_erro
 void outbox_acknowledged(struct sigdev *dev, int mid, int reason)
 {
     enum { NO_MATCHING_SUBSCRIBERS = 0x10, NOT_AUTHORIZED = 0x87, TOO_LARGE = 0x95 };
+    int64_t now = now_ms();
+    bool settling = reason == NO_MATCHING_SUBSCRIBERS && now < dev->settled_at;
     pthread_mutex_lock(&dev->lock);
-    struct outgoing *o = queue_take_mid(&dev->queue, mid);
+    bool again = settling && queue_retry_mid(&dev->queue, mid, now + RESEND_MS);
+    struct outgoing *o = again ? NULL : queue_take_mid(&dev->queue, mid);
     bool taken = o && (reason == 0 || (reason == NO_MATCHING_SUBSCRIBERS && !o->to[0]));
     dev->stats.sent += taken;
     pthread_mutex_unlock(&dev->lock);
@@ -38,13 +41,25 @@ void outbox_acknowledged(struct sigdev *dev, int mid, int reason)
         undelivered(dev, o, SIGDEV_ERR_UNREACHABLE, mosquitto_reason_string(reason));
 }
 
+/* Shortly after a reconnect the broker may have restarted, and those we talk to may not have come
+ * back to it as fast as we have. What nobody listens to is then kept, and goes out a little later;
+ * in order, so one message at a time. */
+static struct outgoing *next_to_send(struct sigdev *dev)
+{
+    int64_t now = now_ms();
+    dev->resend_at = NEVER;
+    if (now >= dev->settled_at)
+        return queue_next(&dev->queue);
+    return queue_next_settling(&dev->queue, now, &dev->resend_at);
+}
+
 /* Only the driver takes messages out of the queue, so one that it found stays while it is
  * published without the lock: libmosquitto may call back into outbox_acknowledged(). */
 void outbox_flush(struct sigdev *dev)
 {
     for (;;) {
         pthread_mutex_lock(&dev->lock);
-        struct outgoing *o = queue_next(&dev->queue);
+        struct outgoing *o = next_to_send(dev);
         pthread_mutex_unlock(&dev->lock);
         if (!o || dev->link.drop)
             return;

@@ -1,6 +1,7 @@
 #include "adapter.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void queue_init(struct queue *q)
 {
@@ -52,6 +53,43 @@ struct outgoing *queue_next(struct queue *q)
     return o;
 }
 
+static bool waits_behind(struct queue *q, const struct outgoing *o, int64_t now)
+{
+    for (const struct outgoing *e = q->first; e != o; e = e->next)
+        if (e->retry_ms > now && strcmp(e->to, o->to) == 0)
+            return true;
+    return false;
+}
+
+struct outgoing *queue_next_settling(struct queue *q, int64_t now, int64_t *at)
+{
+    struct outgoing *ready = NULL;
+    bool waiting = false;
+    for (struct outgoing *o = q->first; o; o = o->next) {
+        if (o->mid != 0)
+            return NULL;
+        if (o->retry_ms > now) {
+            waiting = true;
+            *at = o->retry_ms < *at ? o->retry_ms : *at;
+        } else if (!ready && (!waiting || !waits_behind(q, o, now))) {
+            ready = o;
+        }
+    }
+    return ready;
+}
+
+bool queue_retry_mid(struct queue *q, int mid, int64_t retry_ms)
+{
+    for (struct outgoing *o = q->first; o; o = o->next) {
+        if (o->mid != mid || !o->to[0])
+            continue;
+        o->mid = 0;
+        o->retry_ms = retry_ms;
+        return true;
+    }
+    return false;
+}
+
 void queue_take(struct queue *q, struct outgoing *o)
 {
     struct outgoing **at = &q->first;
@@ -62,8 +100,10 @@ void queue_take(struct queue *q, struct outgoing *o)
 
 void queue_forget_mids(struct queue *q)
 {
-    for (struct outgoing *o = q->first; o; o = o->next)
+    for (struct outgoing *o = q->first; o; o = o->next) {
         o->mid = 0;
+        o->retry_ms = 0;
+    }
 }
 
 void outgoing_free(struct outgoing *o)

@@ -48,7 +48,8 @@
  * one twice can tell; what we get twice ourselves is dropped and counted. While there is no
  * connection, and while the broker is slow, messages wait in a queue bounded in number, bytes and
  * age; what does not fit is refused with SIGDEV_ERR_FULL, what grew too old is reported through
- * on.undelivered.
+ * on.undelivered. In the five seconds after a reconnect, what nobody listens to is tried again each
+ * half second before NO_PEER is reported: others may come back to a restarted broker later than we.
  *
  * Presence: it stands while we are there and goes when we go, by the will, or by `ttl_s` if the
  * broker went with us. We listen to our own presence topic: when something clears it while we are
