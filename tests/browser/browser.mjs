@@ -25,10 +25,20 @@ export function launch() {
 /* What Chromium writes to the console when a test ends the bridge under the page. */
 export const LOST_SOCKET = /WebSocket connection to '[^']*' failed|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/;
 
-/* A page of its own (no storage shared with others) that remembers what went wrong in it. */
+/* A page of its own (no storage shared with others) that remembers what went wrong in it, and in
+ * `connections` every RTCPeerConnection that was made. */
 export async function open(browser, url, { viewport = { width: 1280, height: 800 }, ...options } = {}) {
     const context = await browser.newContext({ viewport, permissions: ["camera", "microphone"], ...options });
     context.setDefaultTimeout(WAIT_MS);
+    await context.addInitScript(() => {
+        window.connections = [];
+        window.RTCPeerConnection = class extends RTCPeerConnection {
+            constructor(...args) {
+                super(...args);
+                window.connections.push(this);
+            }
+        };
+    });
     const page = await context.newPage();
     page.faults = [];
     page.on("console", (message) => {
@@ -66,6 +76,39 @@ export const tile = (page, name) => page.locator(`.tile[data-peer="${name}"]`);
 
 export async function tileState(page, name, state, timeout = WAIT_MS) {
     await page.locator(`.tile[data-peer="${name}"][data-state="${state}"]`).waitFor({ timeout });
+}
+
+/* ---- calls ---- */
+
+const person = (page, name) => page.locator(`#people [data-peer="${name}"]`);
+
+export async function talking(page) {
+    await page.locator("#call[data-state=talking]").waitFor();
+    await framesAdvance(page.locator("#call-remote"), 15);
+}
+
+/* `caller` calls `name`, whose page is `callee`; returns when both see the other's picture. */
+export async function startCall(caller, callee, name) {
+    await person(caller, name).getByRole("button", { name: /^Call/ }).click();
+    await callee.locator("#ring").getByRole("button", { name: "Accept" }).click();
+    await Promise.all([talking(caller), talking(callee)]);
+}
+
+/* Asks for another path, which takes an offer, an answer and candidates, and waits until it is in use. */
+export async function renegotiate(page) {
+    await page.evaluate(() => new Promise((resolve) => {
+        const connection = window.connections.at(-1);
+        const fragment = (description) => /a=ice-ufrag:(\S+)/.exec(description.sdp)[1];
+        const [mine, theirs] = [fragment(connection.localDescription), fragment(connection.remoteDescription)];
+        const look = () => {
+            const isNew = fragment(connection.localDescription) !== mine && fragment(connection.remoteDescription) !== theirs;
+            if (isNew && connection.signalingState === "stable" && ["connected", "completed"].includes(connection.iceConnectionState))
+                resolve();
+        };
+        for (const type of ["signalingstatechange", "iceconnectionstatechange"])
+            connection.addEventListener(type, look);
+        connection.restartIce();
+    }));
 }
 
 /* ---- video ---- */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { endAll, startBridge, webRoot } from "../integration/harness.mjs";
-import { close, framesAdvance, join, launch } from "./browser.mjs";
+import { close, join, launch, talking } from "./browser.mjs";
 
 let browser;
 let bridge;
@@ -20,11 +20,6 @@ const person = (page, name) => page.locator(`#people [data-peer="${name}"]`);
 const callButton = (page, name) => person(page, name).getByRole("button", { name: /^Call/ });
 const toast = (page, text) => page.locator(".toast", { hasText: text }).waitFor();
 const stage = (page) => page.locator("#call");
-
-async function talking(page) {
-    await page.locator("#call[data-state=talking]").waitFor();
-    await framesAdvance(page.locator("#call-remote"), 15);
-}
 
 async function pair(room) {
     return [await join(browser, bridge.url, room, "ada"), await join(browser, bridge.url, room, "bob")];
