@@ -169,6 +169,32 @@ static void test_killed(void **state)
     buf_release(&text);
 }
 
+/* The same with no file at all: what was begun is no damage. */
+static void test_killed_creating(void **state)
+{
+    (void)state;
+    int kills = 0;
+    bool killed = true;
+    for (int writes = 0; killed; writes++) {
+        char dir[TEST_PATH_MAX], path[TEST_PATH_MAX], word[16];
+        struct store_stats stats;
+        test_dir_make(dir);
+        test_path(path, dir, "p.db");
+        snprintf(word, sizeof word, "%d", writes);
+        killed = test_run_child("open", path, word);
+        kills += killed;
+        struct store *s = test_store_open(path, "here", 1780000200000, 0);
+        store_stats(s, &stats);
+        test_store_close(s);
+        assert_int_equal(stats.damaged, 0);
+        assert_int_equal(test_sql_int(path, "PRAGMA user_version"), store_schema_version);
+        test_assert_sound(path);
+        test_dir_remove(dir);
+    }
+    print_message("  killed at %d writes\n", kills);
+    assert_true(kills > 10);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "open") == 0)
@@ -177,6 +203,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_same_schema),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_killed_creating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
