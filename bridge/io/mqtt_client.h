@@ -7,6 +7,7 @@
 #include "io/mqtt_alive.h"
 #include "io/mqtt_link.h"
 #include "io/mqtt_queue.h"
+#include "io/mqtt_resolve.h"
 #include "io/mqtt_subs.h"
 
 #include <ev.h>
@@ -22,6 +23,8 @@ struct mqtt_link {
     struct mqtt_subs subs;
     struct mqtt_again again;
     struct mqtt_alive alive;
+    struct mqtt_resolve resolve;
+    int64_t asked_us; /* since when the broker's name is being resolved; -1: it is not */
     ev_io readable, writable;
     ev_timer second;
     ev_timer rest; /* more is to be read, though the socket may not say so */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 enum { READ_BUDGET = 512 }; /* packets in one turn of the loop */
+static const double RESOLVE_POLL_S = 0.02;
 
 bool mqtt_link_connected(const struct mqtt_link *l)
 {
@@ -343,7 +344,9 @@ static void retry_refused(struct mqtt_link *l, int64_t now)
         return;
     l->refused_wait_s = l->refused_wait_s * 2 < MQTT_LINK_REFUSED_MAX_S ? l->refused_wait_s * 2
                                                                         : MQTT_LINK_REFUSED_MAX_S;
-    (void)send_subscribe(l, mqtt_subs_retry(&l->subs));
+    struct mqtt_sub *sub;
+    while ((sub = mqtt_subs_retry(&l->subs)))
+        (void)send_subscribe(l, sub);
 }
 
 /* A broker that takes the connection and stays silent: frozen, or not a broker. */
@@ -377,7 +380,7 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int events)
 /* libmosquitto takes properties only with the connect that blocks, for minutes when a broker's host
  * says nothing. So that one goes to a Unix socket that cannot be, fails at once and leaves the
  * properties behind for the connects that follow. */
-static int connect_first(struct mqtt_link *l)
+static void leave_properties(struct mqtt_link *l)
 {
     mosquitto_property *props = NULL;
     mosquitto_property_add_int32(&props, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
@@ -385,7 +388,6 @@ static int connect_first(struct mqtt_link *l)
     (void)mosquitto_connect_bind_v5(l->mosq, "/dev/null/none", 0, l->o.keepalive_s, NULL, props);
     mosquitto_property_free_all(&props);
     l->tried = true;
-    return mosquitto_connect_bind_async(l->mosq, l->o.host, l->o.port, l->o.keepalive_s, NULL);
 }
 
 /* libmosquitto sends again whatever had no PUBACK, however old. What waits is our queue's to
@@ -401,6 +403,38 @@ static enum status renew(struct mqtt_link *l, struct problem *why)
     return s;
 }
 
+/* Where to connect to. NULL: not known yet, and on_retry() will be called again; the first time
+ * that this takes too long it is said. */
+static const char *find_host(struct mqtt_link *l)
+{
+    int64_t now = clock_mono_us();
+    if (!mqtt_resolve_needed(l->o.host))
+        return l->o.host;
+    if (l->asked_us < 0)
+        l->asked_us = now;
+    switch (mqtt_resolve(&l->resolve, l->o.host)) {
+    case MQTT_RESOLVE_DONE:
+        l->asked_us = -1;
+        return l->o.tls ? l->o.host : l->resolve.address;
+    case MQTT_RESOLVE_FAILED:
+        l->asked_us = -1;
+        mqtt_link_say_unreachable(l, "cannot be found", l->resolve.why);
+        mqtt_link_retry_later(l);
+        return NULL;
+    case MQTT_RESOLVE_WAIT:
+    default:
+        if (now - l->asked_us >= (int64_t)MQTT_LINK_CONNECT_S * 1000000) {
+            l->asked_us = now;
+            mqtt_link_say_unreachable(l, "cannot be found", "no name server answers");
+            l->attempts++;
+        }
+        ev_timer_stop(l->loop, &l->retry);
+        ev_timer_set(&l->retry, RESOLVE_POLL_S, 0.);
+        ev_timer_start(l->loop, &l->retry);
+        return NULL;
+    }
+}
+
 static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct mqtt_link *l = w->data;
@@ -414,9 +448,13 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
         mqtt_link_retry_later(l);
         return;
     }
+    const char *host = find_host(l);
+    if (!host)
+        return;
     l->attempt_us = clock_mono_us();
-    /* A failed first connect leaves its parameters behind, so a reconnect will do from then on. */
-    int rc = l->tried ? mosquitto_reconnect_async(l->mosq) : connect_first(l);
+    if (!l->tried)
+        leave_properties(l);
+    int rc = mosquitto_connect_bind_async(l->mosq, host, l->o.port, l->o.keepalive_s, NULL);
     if (rc == MOSQ_ERR_SUCCESS)
         watch(l);
     else
@@ -463,7 +501,7 @@ enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
     l->loop = loop;
     mqtt_queue_init(&l->queue, o->outage_bytes);
     mqtt_subs_init(&l->subs);
-    l->attempt_us = -1;
+    l->attempt_us = l->asked_us = -1;
     snprintf(l->trouble, sizeof l->trouble, "the broker has not answered yet");
     ev_init(&l->readable, on_readable);
     ev_init(&l->writable, on_writable);
@@ -511,6 +549,7 @@ void mqtt_link_stop(struct mqtt_link *l)
         mosquitto_destroy(l->mosq);
     mqtt_subs_release(&l->subs);
     mqtt_again_release(&l->again);
+    mqtt_resolve_release(&l->resolve);
     struct link *at;
     while ((at = list_first(&l->queue.in_flight)) || (at = list_first(&l->queue.waiting))) {
         struct mqtt_item *i = LIST_ITEM(at, struct mqtt_item, at);

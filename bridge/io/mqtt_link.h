@@ -8,9 +8,11 @@
  *
  * Each message from the broker is reported once, though QoS 1 may bring it twice: see mqtt_again.h.
  *
- * A name in the broker's address is resolved by getaddrinfo(), which blocks the loop while a name
- * server does not answer: use an address, a name from /etc/hosts or a Unix socket. Threads: the
- * loop's. */
+ * A name in the broker's address is resolved beside the loop, again for each attempt. With TLS
+ * libmosquitto resolves it once more, in the loop, because it compares the name with the
+ * certificate: then a name server that takes seconds to answer keeps everybody waiting for as long.
+ *
+ * Threads: the loop's. */
 #ifndef SIGBRIDGE_IO_MQTT_LINK_H
 #define SIGBRIDGE_IO_MQTT_LINK_H
 

@@ -89,19 +89,19 @@ void mqtt_subs_forget(struct mqtt_subs *s, const char *filter)
 
 struct mqtt_sub *mqtt_subs_retry(struct mqtt_subs *s)
 {
-    const char *filters[MQTT_SUBS_REFUSED_MAX];
+    const char *filters[MQTT_SUBS_RETRY_MAX];
     size_t count = 0;
-    struct link *l;
     LIST_EACH(at, &s->refused)
     {
+        if (count == MQTT_SUBS_RETRY_MAX)
+            break;
         filters[count++] = LIST_ITEM(at, struct mqtt_sub, at)->filters[0];
     }
     struct mqtt_sub *sub = count ? mqtt_subs_add(s, filters, count) : NULL;
     if (!sub)
         return NULL;
     sub->again = true;
-    while ((l = list_first(&s->refused)))
-        mqtt_subs_drop(LIST_ITEM(l, struct mqtt_sub, at));
-    s->refused_count = 0;
+    for (; count > 0; count--, s->refused_count--)
+        mqtt_subs_drop(LIST_ITEM(list_first(&s->refused), struct mqtt_sub, at));
     return sub;
 }

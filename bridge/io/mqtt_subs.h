@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MQTT_SUBS_REFUSED_MAX = 256 }; /* beyond: tried again after the next connect only */
+enum {
+    MQTT_SUBS_REFUSED_MAX = 256, /* beyond: tried again after the next connect only */
+    MQTT_SUBS_RETRY_MAX = 8      /* in one packet, for brokers that take small ones only */
+};
 
 struct mqtt_sub {
     struct link at;
@@ -37,7 +40,7 @@ int64_t mqtt_subs_oldest_us(const struct mqtt_subs *s); /* sent, without SUBACK;
 
 void mqtt_subs_refuse(struct mqtt_subs *s, const char *filter);
 void mqtt_subs_forget(struct mqtt_subs *s, const char *filter); /* nobody wants it any more */
-/* Moves all that were refused into one that waits for its SUBACK, or NULL: none, or no memory. */
+/* Moves some that were refused into one that waits for its SUBACK, or NULL: none, or no memory. */
 struct mqtt_sub *mqtt_subs_retry(struct mqtt_subs *s);
 
 #endif

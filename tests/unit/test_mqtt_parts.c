@@ -345,6 +345,15 @@ static void refused_filters_are_tried_again_together(void **state)
         mqtt_subs_refuse(&s, filter);
     }
     assert_int_equal(s.refused_count, MQTT_SUBS_REFUSED_MAX);
+    size_t moved = 0, packets = 0;
+    while ((sub = mqtt_subs_retry(&s))) {
+        moved += sub->count;
+        packets++;
+    }
+    assert_int_equal(moved, MQTT_SUBS_REFUSED_MAX);
+    assert_int_equal(packets, MQTT_SUBS_REFUSED_MAX / MQTT_SUBS_RETRY_MAX);
+    assert_int_equal(s.refused_count, 0);
+    mqtt_subs_refuse(&s, "left over");
     mqtt_subs_release(&s);
     assert_int_equal(s.refused_count, 0);
     assert_null(mqtt_subs_retry(&s));
