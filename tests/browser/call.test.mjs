@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { endAll, startBridge, webRoot } from "../integration/harness.mjs";
-import { close, join, launch, talking } from "./browser.mjs";
+import { close, framesAdvance, join, launch, talking } from "./browser.mjs";
 
 let browser;
 let bridge;
