@@ -56,7 +56,7 @@ test("the cable is out for longer than two keepalives", async (t) => {
     assert.equal((await call(ann, "after")).from, "cam");
 });
 
-test("what the device sent and never saw acknowledged is sent again, byte for byte", async (t) => {
+test("what the device sent and never saw acknowledged is sent again, and the browser gets it once", async (t) => {
     const { room, wire, ann, camera } = await scene(t);
     const ear = await world.mqtt();
     await ear.subscribe(inboxTopic(room, "ann", "cam"));
@@ -73,6 +73,7 @@ test("what the device sent and never saw acknowledged is sent again, byte for by
     assert.equal(copies.length, 2, "the broker had it twice");
     assert.equal(copies[0].text, copies[1].text, "byte for byte");
     assert.ok(copies[0].message.sent > 0);
+    assert.equal(ann.received.filter((m) => m.type === "bye" && m.call === "once").length, 1);
 });
 
 test("a presence that somebody clears comes back while the device is there, and only then", async (t) => {
