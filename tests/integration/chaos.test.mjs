@@ -21,7 +21,7 @@ function generator(state) {
 
 const ROOMS = ["red", "green"];
 const NAMES = Array.from({ length: 8 }, (_, i) => `peer${i}`);
-const expected = new Set(["peer-taken", "peer-not-found", "unexpected-answer", "not-joined", "already-joined", "unavailable", "invalid-message"]);
+const expected = new Set(["session-expired", "peer-taken", "peer-not-found", "unexpected-answer", "not-joined", "already-joined", "unavailable", "invalid-message"]);
 
 /* A browser that joins, talks, leaves and breaks at random. `bridgeOf` tells where to go now. */
 class Browser {
@@ -73,10 +73,23 @@ class Browser {
         }
     }
 
+    /* From its last place, if it ever had one. Whether that is over by now, the bridge knows. */
+    async resume(before) {
+        const place = before.received.findLast((m) => m.type === "joined" || m.type === "resumed");
+        if (!place)
+            return;
+        const seq = before.received.findLast((m) => m.seq !== undefined && m !== place)?.seq ?? place.seq ?? 0;
+        this.peer.send({ type: "resume", session: place.session, secret: place.secret, seq });
+        await this.peer.expect((m) => m.type === "resumed" || m.type === "error").catch(() => {});
+    }
+
     async open() {
         try {
+            const before = this.peer;
             this.peer = await WsPeer.connect(this.bridgeOf().wsUrl);
             this.world.peers.push(this.peer);
+            if (before && this.random() < 0.5)
+                await this.resume(before);
         } catch {
             /* the bridge is not there just now */
         }
@@ -89,7 +102,7 @@ for (const scope of ["all", "rooms"])
         const world = new World();
         world.broker = await world.addBroker();
         const line = await Line.start(world.broker.port);
-        const config = `presence: { scope = "${scope}"; };\n`;
+        const config = `presence: { scope = "${scope}"; resume_window = 1; };\n`;
         const start = (name, more) => world.addBridge({ config, args: ["--bridge-id", name], ...more });
         let one = await start("one", { broker: line.url });
         let two = await start("two");
@@ -169,7 +182,7 @@ for (const scope of ["all", "rooms"])
                 await until(() => seen(member) === others(member), () => `${member.name} sees ${seen(member)}`);
             /* The sessions that live are those that the broker holds. */
             for (const member of members)
-                assert.ok(member.received.findLast((m) => m.type === "joined").session.endsWith(`.${held().get(member.name).sid}`));
+                assert.ok(member.received.findLast((m) => m.type === "joined" || m.type === "resumed").session.endsWith(`.${held().get(member.name).sid}`));
             for (const bridge of scope === "all" ? [one, two] : [])
                 await until(async () => (await sql(bridge, `SELECT peer FROM present WHERE room = '${room}' ORDER BY peer`)).map((r) => r.peer).join() === names.join(),
                     "the database agrees");

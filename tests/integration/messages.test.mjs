@@ -120,7 +120,7 @@ test("joined says who and where one is, and what the limits are", () => {
     assert.ok(session.startsWith(`${world.bridge.ready.bridge}.`));
     assert.ok(secret.length >= 20 && secret !== bob.joined.secret && session !== bob.joined.session);
     assert.equal(limits.message, 262144);
-    assert.equal(resumeWindow, 0);
+    assert.equal(resumeWindow, 30);
 });
 
 test("without a name the bridge picks one, another for each", async () => {
@@ -228,7 +228,7 @@ const refused = [
     { name: "sealed that is no base64", message: { type: "sealed", to: "bob", data: "no base64!" }, error: [400, "invalid-message"], says: /base64/ },
     { name: "call too long", message: { type: "bye", to: "bob", call: "x".repeat(65) }, error: [400, "invalid-message"], says: /`call`/ },
     { name: "reason with a control character", message: { type: "bye", to: "bob", reason: "a\nb" }, error: [400, "invalid-message"], says: /`reason`/ },
-    { name: "resume", message: { type: "resume", session: "a.b", secret: "c", seq: 0 }, error: [410, "session-expired"] },
+    { name: "resume", message: { type: "resume", session: "a.b", secret: "c", seq: 0 }, error: [409, "already-joined"] },
 ];
 
 for (const { name, message, error, says, ...row } of refused)

@@ -7,7 +7,7 @@ import { assertSchema, get, metric, newRoom, presenceTopic, rosterOf, sees, Worl
 const world = new World();
 let eye; /* an MQTT client that sees every presence */
 before(async () => {
-    await world.start();
+    await world.start({ config: "presence: { resume_window = 0; };\n" }); /* what it changes: resume.test.mjs */
     eye = await world.mqtt();
     await eye.subscribe("sigbridge/v1/rooms/+/peers/+/presence");
 });
@@ -36,7 +36,7 @@ test("who has joined is retained in the broker, with everything that belongs to 
         const { message, expiry } = await retained(presenceTopic(room, "ann"));
         assertSchema("presence.json", message);
         const { since, ...rest } = message;
-        assert.deepEqual(rest, { kind: "browser", meta: { name: "Ann", i }, via: world.bridge.ready.bridge, sid: sidOf(ann.joined), bundle: true });
+        assert.deepEqual(rest, { kind: "browser", meta: { name: "Ann", i }, via: world.bridge.ready.bridge, sid: sidOf(ann.joined), ttl: 600, bundle: true });
         assert.ok(Math.abs(since - Date.now()) < 10_000);
         assert.ok(expiry > 590 && expiry <= 600, `expires in ${expiry} s`);
     }
