@@ -3,6 +3,8 @@
  * from here. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { Ledger } from "../faults/ledger.mjs";
+import { Session } from "../faults/session.mjs";
 import { central, endpoints, everyPair, lookInto, rosters, site } from "./fleet.mjs";
 import { deadline, run, until, WsPeer } from "./harness.mjs";
 import { makeKey } from "./jwt.mjs";
@@ -13,6 +15,7 @@ import { answerSdp, checkReceived, Device, inboxTopic, newRoom, presenceTopic, r
 const fast = {
     SIGBRIDGE_LIMITS_MESSAGES_PER_SECOND: "100000", SIGBRIDGE_LIMITS_MESSAGES_BURST: "1000000",
     SIGBRIDGE_LIMITS_BYTES_PER_SECOND: "1073741824", SIGBRIDGE_LIMITS_BYTES_BURST: "1073741824",
+    SIGBRIDGE_LIMITS_REPLAY_MESSAGES: "65536", SIGBRIDGE_LIMITS_REPLAY_BYTES: "67108864", SIGBRIDGE_LIMITS_DRAIN: "1",
 };
 const bridgeOn = (machine, name, { args = [], ...more } = {}) =>
     machine.bridge({}, { args: ["--log-level", "debug", "--bridge-id", name, ...args], env: fast, ...more });
@@ -279,6 +282,48 @@ for (const count of [2, 3])
             await witness.close();
             for (const bridge of keyed)
                 await stopBridge(bridge);
+        });
+
+        test("a session that comes back in another place goes on there: nothing lost, doubled or out of order", async () => {
+            const room = newRoom();
+            const ledger = new Ledger();
+            let at = 0;
+            const member = (name, url) => new Session({ name, room, url, ledger });
+            const ann = member("ann", () => bridges[at].wsUrl);
+            const others = bridges.map((bridge, i) => member(`zoe${i}`, () => bridge.wsUrl));
+            await Promise.all([ann, ...others].map((s) => s.start()));
+            await until(() => [ann, ...others].every((s) => s.roster.size === others.length), "all see each other");
+            const moves = 15;
+            let moving = true;
+            /* Each other one and ann write to each other, a few at a time, some 100 times a second. */
+            const flow = async (from, to) => {
+                for (; moving; await new Promise((resolve) => setTimeout(resolve, 10)))
+                    await Promise.all([from.say(to.name), from.say(to.name), from.signal("offer", to.name, `${from.name}-${to.name}`)]);
+            };
+            const flows = others.flatMap((other) => [flow(other, ann), flow(ann, other)]);
+            for (let move = 1; move <= moves; move++) {
+                const heard = [...ledger.records()].filter((r) => r.got.has("ann")).length;
+                await until(() => [...ledger.records()].filter((r) => r.got.has("ann")).length > heard + 20, "ann hears some");
+                at = move % bridges.length;
+                ann.drop("moves");
+                await ann.when(() => ann.recoveries.length === move);
+            }
+            moving = false;
+            const words = await deadline(Promise.all(flows), "the last answers");
+            assert.equal(words.length, flows.length);
+            for (const s of [ann, ...others])
+                await s.say(s === ann ? "zoe0" : "ann");
+            await until(() => [...ledger.records()].every((r) => r.got.size > 0), "the last ones come").catch(() => {});
+            const count = ledger.count(Date.now());
+            assert.deepEqual([count.lost, count.doubled, count.reordered, count.silent, count.refuted, count.wrong, count.told],
+                [[], [], [], [], [], [], {}], ann.log.slice(-30).join("\n"));
+            assert.ok(count.delivered > moves * 20 && count.excused === 0);
+            assert.deepEqual([...new Set(ann.recoveries.map((r) => r.how))], ["resumed"], ann.log.join("\n"));
+            assert.deepEqual(others.flatMap((s) => s.left), [], "nobody was told of anything");
+            for (const s of [ann, ...others]) {
+                await s.leave();
+                s.end();
+            }
         });
 
         test("over an outage messages wait, and presence is true again within the devices' ttl", async () => {
