@@ -80,6 +80,29 @@ describe("PUBACKs are lost and the line breaks", () => {
         assert.deepEqual(again.map((p) => [p.topic, p.retain]), packets.slice(0, again.length).map((p) => [p.topic, p.retain]));
     });
 
+    test("the broker's own acknowledgements are lost: what goes out again arrives once", async () => {
+        const room = newRoom();
+        const ann = await world.join({ room, peer: "ann" });
+        const bob = await world.join({ room, peer: "bob" });
+        await sees(ann, "bob");
+        const want = [];
+        for (let i = 0; i < 3; i++) {
+            wire.lose("down");
+            const acks = [];
+            for (let n = 0; n < 20; n++) {
+                want.push(want.length);
+                acks.push(ann.request({ type: "message", to: "bob", data: want.at(-1) }));
+            }
+            const { up } = wire.passed;
+            await until(() => wire.passed.up > up + 1000, "they went out");
+            await breakLine();
+            await Promise.all(acks);
+        }
+        await ann.request({ type: "message", to: "bob", data: "end" });
+        await bob.expect((m) => m.data === "end");
+        assert.deepEqual(bob.received.filter((m) => m.type === "message").map((m) => m.data), [...want, "end"]);
+    });
+
     test("three times in a row", async () => {
         const room = newRoom();
         const ann = await world.join({ room, peer: "ann" });
