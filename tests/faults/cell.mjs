@@ -68,7 +68,7 @@ export async function runCell(row, column, { long = false, crowd } = {}) {
         failures.push(`${error.stack ?? error}`);
     }
     if (failures.length)
-        result.logs = { members: [...site.sessions, ...site.devices].map((m) => m.log.slice(-40).join("\n")),
+        result.logs = { members: [...site.sessions, ...site.devices, ...site.storm].map((m) => m.log.join("\n")),
             bridges: site.bridges.map((b) => `${b.id}\n${b.program?.tail(4000)}`), broker: site.broker?.program?.tail(200) };
     await moment?.stop?.().catch(() => {});
     await row.clean?.(site);

@@ -12,7 +12,7 @@
  *     wrong       anything else that must not be, as sentences: a gap in `seq`, a leave of somebody who
  *                 stayed, a roster that does not add up */
 const WRONG_MAX = 200;
-const UNSURE = new Set(["interrupted"]); /* "it may have arrived" */
+const UNSURE = new Set(["interrupted", "timeout"]); /* "it may have arrived" */
 const EARLIER_MS = 500; /* acknowledged so long before the break, a message must have come */
 
 export class Ledger {

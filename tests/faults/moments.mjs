@@ -18,7 +18,7 @@ export class Idle {
         Object.assign(this, { site, every, trickle, counts: {}, least: {}, timers: [] });
         this.pairs = [];
         for (const room of ["a", "b"]) {
-            const members = site.members(room);
+            const members = site.members(room).filter((member) => member.say);
             members.forEach((from, i) => {
                 for (const step of [1, 2])
                     this.pairs.push({ from, to: members[(i + step) % members.length] });
@@ -30,9 +30,12 @@ export class Idle {
         if (!this.trickle)
             return;
         this.timers = this.pairs.map(({ from, to }, i) => setInterval(() => !from.over && !from.quiet && from.say(to.name), this.every + i % 7));
+        const { echo } = this.site;
+        if (echo)
+            this.timers.push(setInterval(() => !echo.over && this.site.sessions[0].say(echo.name), this.every));
         this.timers.push(setInterval(() => {
             const all = this.site.sessions[0];
-            all.sayAll(this.site.members("a").filter((m) => m !== all && m.epoch).map((m) => m.name));
+            all.sayAll(this.site.members("a").filter((m) => m !== all && m.epoch && m.say).map((m) => m.name));
         }, this.every * 2));
     }
 

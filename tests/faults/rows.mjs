@@ -13,7 +13,7 @@
  *                refuted: what was refused may have come all the same
  *     within     ms until all agree who is there
  *     recovery   {name, of: "back" (sessions, since `from`), "own" (sessions, since each lost its socket),
- *                "flow" (first delivery of each pair since `from`), "devices"; from: "break" or "mend"}
+ *                "first" (those that were back before the mend), "flow" (first delivery of each pair since `from`), "devices"; from: "break" or "mend"}
  *     least      what must have been counted at least, where it is not the usual
  *     short      columns of the short form
  *     soak       part of the soak */

@@ -4,6 +4,8 @@ import { until } from "../integration/harness.mjs";
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /* Of both rooms, and of each bridge. */
 const half = (site) => site.sessions.filter((_, i) => i % 4 < 2 === Math.floor(i / 4) % 2 < 1);
+/* Whose sockets the test holds itself. */
+const own = (site) => half(site).filter((session) => session.detach);
 const other = (site, bridge) => site.bridges[(bridge.i + 1) % site.bridges.length];
 
 export default [
@@ -50,7 +52,7 @@ export default [
     {
         key: "socket-old-here", title: "old socket alive when the new one resumes, same bridge",
         async break(site, context) {
-            context.ghosts = half(site).map((session) => {
+            context.ghosts = own(site).map((session) => {
                 const ghost = { session, socket: session.detach(), code: undefined };
                 ghost.socket.on("close", (code) => (ghost.code = code));
                 return ghost;
@@ -72,7 +74,7 @@ export default [
         key: "socket-old-elsewhere", title: "old socket alive when the new one resumes, other bridge",
         async break(site, context) {
             /* The old line stays as it is; new connections are led elsewhere. */
-            context.ghosts = half(site).map((session) => {
+            context.ghosts = own(site).map((session) => {
                 site.lead(session, other(site, session.bridge));
                 const ghost = { session, socket: session.detach(), code: undefined };
                 ghost.socket.on("close", (code) => (ghost.code = code));
@@ -125,7 +127,7 @@ export default [
         site: { env: { SIGBRIDGE_LIMITS_SEND_QUEUE_MESSAGES: "64", SIGBRIDGE_LIMITS_SEND_QUEUE_BYTES: "300000",
             SIGBRIDGE_PING_TIMEOUT: "10" } },
         async break(site, context) {
-            const [slow, stopped] = [site.sessions[1], site.sessions[2]];
+            const [slow, stopped] = [site.sessions[3], site.sessions[2]];
             context.victims.add(slow.name).add(stopped.name);
             context.stopped = stopped;
             slow.deaf = stopped.deaf = true; /* no pings of its own: it only reads slowly */
@@ -133,14 +135,14 @@ export default [
             stopped.wire.blackhole("down");
             const pad = "x".repeat(20_000);
             for (let i = 0; i < 100; i++) {
-                site.sessions[3].say(slow.name, { pad });
-                site.sessions[4].say(stopped.name, { pad });
+                site.sessions[5].say(slow.name, { pad });
+                site.sessions[6].say(stopped.name, { pad });
             }
         },
         lasts: 3000,
         async mend(site, context) {
             context.refused = Number(await site.metric(context.stopped.bridge, "sigbridge_slow_readers_total"));
-            for (const session of [site.sessions[1], site.sessions[2]]) {
+            for (const session of [site.sessions[3], site.sessions[2]]) {
                 session.deaf = false;
                 session.wire.heal();
             }

@@ -188,6 +188,8 @@ export class Session {
     }
 
     #signal(frame) {
+        if (this.onEcho?.(frame))
+            return;
         const n = numberOf(frame);
         const to = frame.data?.all ? "*" : this.name;
         if (n !== undefined && this.ledger.got(this.name, frame.from, to, frame.call ?? "", n))
@@ -195,6 +197,7 @@ export class Session {
     }
 
     #arrived(frame, how) {
+        this.last = undefined;
         this.note(`${how} ${frame.session} after ${Date.now() - (this.lostAt ?? Date.now())} ms`);
         if (this.lostAt !== undefined)
             this.recoveries.push({ lost: this.lostAt, back: Date.now(), how, from: this.held?.session.split(".")[0] ?? this.was,
@@ -265,14 +268,17 @@ export class Session {
     #error(frame) {
         if (frame.id !== undefined)
             return this.#answered(frame.id, frame.error);
-        this.note(`error ${frame.error}: ${frame.message}`);
+        if (this.last !== frame.error)
+            this.note(`error ${frame.error}: ${frame.message}`);
+        this.last = frame.error;
         if (this.state !== "joining")
             return undefined;
         if (frame.error === "session-expired") {
             this.held = undefined;
+            this.note(`joins anew: ${frame.message}`);
             return this.#join();
         }
-        if (frame.error === "peer-taken")
+        if (frame.error === "peer-taken") /* by ourselves, a moment ago */
             return setTimeout(() => this.state === "joining" && this.#join(), TAKEN_MS);
         return this.drop(frame.error);
     }
@@ -335,12 +341,13 @@ export class Session {
         return word;
     }
 
+    /* The program ends: its sockets with it, and its membership. */
     end() {
         this.over = true;
         this.state = "idle";
         clearInterval(this.watch);
         this.watch = undefined;
-        this.socket?.terminate();
+        this.socket?.close(1000);
         this.socket = null;
     }
 }

@@ -12,6 +12,8 @@ import { startBridge, tempDir, until } from "../integration/harness.mjs";
 import { assertLog, assertNoSanitizer, Broker, get, metric, Mqtt, presenceTopic } from "../integration/world.mjs";
 import { Wire } from "../integration/wire.mjs";
 import { FaultDevice } from "./device.mjs";
+import { EchoDevice, echoProgram } from "./echo.mjs";
+import { LibraryMember } from "./library.mjs";
 import { Session } from "./session.mjs";
 
 export const ROOMS = ["a", "b"];
@@ -49,6 +51,8 @@ export class Site {
             await this.#addSession(`s${i}`, ROOMS[i % 2], this.bridges[Math.floor(i / 2) % bridges]);
         for (let i = 0; i < devices; i++)
             await this.#addDevice(`cam${i}`, ROOMS[i % 2], persistentDevices && i % 2 === 0);
+        if (echoProgram())
+            await this.#addEcho();
         await Promise.all(this.sessions.map((session) => session.start()));
         await until(() => this.sessions.every((s) => s.roster.size === this.members(s.room).length - 1), "everyone sees everyone");
         return this;
@@ -122,7 +126,8 @@ export class Site {
     async #addSession(name, room, bridge) {
         const wire = await new Wire(bridge.http).open();
         this.wires.push(wire);
-        const session = new Session({ name, room, url: () => `ws://${wire.address}/ws`, ledger: this.ledger });
+        const Member = this.sessions.length % 3 === 1 ? LibraryMember : Session; /* every third by the library itself */
+        const session = new Member({ name, room, url: () => `ws://${wire.address}/ws`, ledger: this.ledger });
         Object.assign(session, { wire, bridge });
         this.sessions.push(session);
     }
@@ -136,8 +141,22 @@ export class Site {
         await device.start();
     }
 
+    async #addEcho() {
+        const wire = await new Wire(this.brokerAddress).open();
+        this.wires.push(wire);
+        this.echo = new EchoDevice({ name: "echo0", room: "a", address: () => wire.address, ledger: this.ledger });
+        this.echo.wire = wire;
+        const [by] = this.sessions;
+        by.onEcho = ({ from, data }) => {
+            if (from === this.echo.name)
+                this.echo.back(by.name, data.n);
+            return from === this.echo.name;
+        };
+        await this.echo.start();
+    }
+
     members(room) {
-        return [...this.sessions, ...this.devices].filter((m) => m.room === room && !m.over);
+        return [...this.sessions, ...this.devices, ...this.echo ? [this.echo] : []].filter((m) => m.room === room && !m.over);
     }
 
     /* Where a session finds a bridge when it connects next. */
@@ -164,8 +183,8 @@ export class Site {
         for (const device of this.devices)
             device.end();
         const problems = [];
-        for (const slot of this.bridges.filter((b) => b.up))
-            await this.stopBridge(slot).catch((error) => problems.push(error));
+        await this.echo?.end().catch((error) => problems.push(error));
+        await Promise.all(this.bridges.filter((b) => b.up).map((slot) => this.stopBridge(slot).catch((error) => problems.push(error))));
         this.eye?.client.end(true);
         for (const wire of this.wires)
             wire.close();

@@ -186,6 +186,9 @@ try {
         const rest = Date.now() + 40_000;
         while ([...ledger.records()].some((r) => r.outcome === undefined && r.at <= context.mended) && Date.now() < rest)
             await sleep(100);
+        const samples = row.recovery ? recoveries(site, life, row, context) : [];
+        if (row.recovery)
+            (times[row.recovery.name] ??= []).push(...samples);
         const until = Date.now() - 1500;
         const count = ledger.fold(context.broken, until);
         const verdict = judge(site, row, context, count);
@@ -195,9 +198,6 @@ try {
         } catch (error) {
             fail(row.key, [error.message]);
         }
-        const samples = row.recovery ? recoveries(site, life, row, context) : [];
-        if (row.recovery)
-            (times[row.recovery.name] ??= []).push(...samples);
         for (const what of Object.keys(totals))
             if (what === "told")
                 Object.entries(count.told).forEach(([word, n]) => (totals.told[word] = (totals.told[word] ?? 0) + n));

@@ -89,6 +89,7 @@ export function recoveries(site, moment, row, { broken, mended }) {
     switch (row.recovery.of) {
     case "flow": return firstDeliveries(site, moment, reference);
     case "devices": return back(site.devices).map((r) => r.back - reference);
+    case "first": return back(site.sessions).filter((r) => r.back < mended).map((r) => r.back - reference);
     case "own": return back(site.sessions).map((r) => r.back - r.lost);
     default: return back(site.sessions).map((r) => r.back - reference);
     }
