@@ -292,8 +292,8 @@ static void run_state(struct sigdev *dev, int64_t now)
     if (dev->state == SIGDEV_STATE_CONNECTING)
         go_on_connecting(dev);
     if (dev->state == SIGDEV_STATE_ONLINE && now >= dev->own.restore_at) {
-        publish_presence(dev);
         own_restored(dev);
+        publish_presence(dev);
     } else if (dev->state == SIGDEV_STATE_ONLINE && (r.presence_changed || now >= dev->renew_at)) {
         publish_presence(dev);
     }
