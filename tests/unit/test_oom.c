@@ -17,14 +17,18 @@ enum { PEERS = 4, STEPS = 48, STEP_MAX = 4096, NAMES = 64, HEARS = 4 };
 
 #define R                    "p/rooms/r/peers/"
 #define JOIN(p)              "{\"type\":\"join\",\"room\":\"r\",\"peer\":\"" p "\"}"
+#define OWN                  "abcdefghijklm"
 #define SECRET               "0123456789abcdef0123456789abcdef"
 #define HOST                 "a=candidate:1 1 udp 2 192.168.1.5 5000 typ host\\r\\n"
 #define RELAY                "a=candidate:2 1 udp 1 198.51.100.7 6000 typ relay raddr 10.0.0.1 rport 7\\r\\n"
 #define OFFER_OF(candidates) "{\"type\":\"offer\",\"sdp\":\"" SDP("actpass") candidates "\""
 
-/* A step is a digit and what this socket says, which opens it; `$` in that is a token. Or a topic
- * and what somebody publishes there, retained if it is a presence or a status. Or `down` and `up`,
- * the connection to the broker; `wait MS`; `shut N`, a socket. */
+/* A step is a digit and what this socket says, which opens it. Or a topic and what somebody
+ * publishes there, retained if it is a presence or a status. Or `down` and `up`, the connection to
+ * the broker; `wait MS`; `shut N`, a socket; `lose N`, it breaks; `read N`, its client has read
+ * all. In what is said and published `$` is a token; `%N` are the members `session` and `secret`
+ * that socket N was given, `&N` the same as `sid` and `secret`, `~N` the part of the id that stays.
+ * A step with one that was not given is left out. */
 struct scenario {
     const char *name;
     bool tokens, policy;
@@ -122,6 +126,41 @@ static const struct scenario scenarios[] = {
      .steps = {"0 " JOIN("a"), "wait 301000", "down", R "a/presence ", "up", "wait 301000",
                R "a/presence ", "wait 61000"},
      .hears = {"0\"joined\""}},
+    {"coming back",
+     .steps = {"0 " JOIN("a"), "read 0", "1 " JOIN("b"), "lose 0",
+               "1 {\"type\":\"message\",\"to\":\"a\",\"data\":1,\"id\":\"1\"}",
+               "1 {\"type\":\"message\",\"data\":2,\"id\":\"2\"}", R "cam/presence {}",
+               "2 {\"type\":\"resume\",%0,\"seq\":0}", "read 2",
+               "2 {\"type\":\"message\",\"to\":\"b\",\"data\":3,\"id\":\"3\"}", "lose 2",
+               "3 {\"type\":\"resume\",%2,\"seq\":4}"},
+     .hears = {"2\"resumed\"", "2\"data\":2", "1\"data\":3", "3\"resumed\""}},
+    {"not coming back",
+     .steps = {"0 " JOIN("a"), "read 0", "1 " JOIN("b"), "read 1", "lose 0", "wait 31000",
+               "2 {\"type\":\"resume\",%0,\"seq\":0,\"id\":\"1\"}"},
+     .hears = {"1\"left\"", "2session-expired"}},
+    {"going to another bridge",
+     .steps = {"0 " JOIN("a"), "read 0", "1 " JOIN("b"), "0 {" OFFER ",\"to\":\"b\",\"id\":\"1\"}",
+               "p/bridges/b2/status {\"online\":true,\"run\":\"run002\"}", "lose 0",
+               "1 {\"type\":\"message\",\"to\":\"a\",\"data\":1}",
+               "p/bridges/b1/in/b2 {\"type\":\"take\",\"ask\":1,&0,\"seq\":0}",
+               R "a/in/_bridge {\"type\":\"takeover\",\"ask\":1,\"by\":\"b2\"}",
+               "1 {\"type\":\"message\",\"to\":\"a\",\"data\":2}",
+               R "a/presence {\"via\":\"b2\",\"sid\":\"run002-~0\"}", "wait 1000", R "a/presence "},
+     .hears = {"1\"joined\"", "1\"left\""}},
+    {"coming from another bridge",
+     .steps = {"0 " JOIN("a"), "p/bridges/b2/status {\"online\":true,\"run\":\"run002\"}",
+               R "x/presence {\"via\":\"b2\",\"sid\":\"run002-" OWN "\",\"since\":1}",
+               "1 {\"type\":\"resume\",\"session\":\"b2.run002-" OWN "\",\"secret\":\"" OWN
+               "nopqrstuvwx\",\"seq\":0}",
+               "p/bridges/b1/in/b2 {\"type\":\"granted\",\"ask\":1,\"room\":\"r\",\"peer\":\"x\"}",
+               "0 {\"type\":\"message\",\"to\":\"x\",\"data\":2}",
+               "p/bridges/b1/in/b2 {\"type\":\"knows\",\"ask\":1,\"peers\":[\"a\",1700000000000]}",
+               "p/bridges/b1/in/b2 {\"type\":\"missed\",\"ask\":1}\n"
+               "{\"type\":\"message\",\"from\":\"a\",\"data\":1,\"seq\":1}",
+               "p/bridges/b1/in/b2 {\"type\":\"state\",\"ask\":1,\"seq\":1,\"sent\":1,\"since\":1,"
+               "\"meta\":{\"m\":1},\"calls\":[[\"a\",\"\",3]],\"ids\":[\"0123456789abcdef\"],"
+               "\"seen\":[\"0123456789abcdef\"],\"taken\":[]}"},
+     .hears = {"1\"resumed\"", "1\"data\":1", "1\"data\":2"}},
     {"what is not ours",
      .steps = {"0 " JOIN("a"),
                "0 {\"type\":\"resume\",\"session\":\"s\",\"secret\":\"s\",\"seq\":0}",
@@ -150,24 +189,65 @@ static void note_id(int who, const char *json)
         sscanf(at + 6, "%7[^\"]", ids[who][id_counts[who]++]);
 }
 
+/* What stands behind `"name":"` in the last frame of a socket that has it, up to the quote. */
+static struct text given(int who, const char *name)
+{
+    const struct world_socket *s = &sockets[who];
+    char start[16];
+    snprintf(start, sizeof start, "\"%s\":\"", name);
+    for (size_t i = s->count; i > 0; i--) {
+        const char *at = strstr(s->frames[i - 1], start);
+        if (at && strstr(s->frames[i - 1], "\"secret\":\""))
+            return text_of(at + strlen(start), strcspn(at + strlen(start), "\""));
+    }
+    return text_of_str("");
+}
+
+static void put_given(struct buf *b, char what, int who)
+{
+    struct text session = given(who, "session"), secret = given(who, "secret"), sid = session;
+    if (text_end(&session)) {
+        b->failed = true; /* it is left out */
+        return;
+    }
+    sid.p += strlen("b1.");
+    if (what == '~') {
+        buf_add(b, sid.p + strlen("run001-"), text_len(&sid) - strlen("run001-"));
+        return;
+    }
+    buf_str(b, what == '%' ? "\"session\":" : "\"sid\":");
+    json_put_text(b, what == '%' ? session : sid);
+    buf_str(b, ",\"secret\":");
+    json_put_text(b, secret);
+}
+
+static bool fill_in(const char *step, char out[STEP_MAX])
+{
+    struct buf b;
+    buf_init_fixed(&b, out, STEP_MAX);
+    for (; *step; step++) {
+        if (*step == '$') {
+            buf_str(&b, token);
+        } else if (strchr("%&~", *step)) {
+            put_given(&b, *step, step[1] - '0');
+            step++;
+        } else {
+            buf_char(&b, *step);
+        }
+    }
+    buf_cstr(&b);
+    return buf_ok(&b);
+}
+
 static void say(int who, const char *json)
 {
     struct world_socket *s = &sockets[who];
-    char text[STEP_MAX];
-    struct buf b;
-    const char *place = strchr(json, '$');
     if (!s->session && !s->close_code && s->count == 0)
         s->session = router_open(&w.router, s, NULL, text_of_str(""), w.now);
     if (!s->session || s->close_code)
         return;
-    buf_init_fixed(&b, text, sizeof text);
-    buf_add(&b, json, place ? (size_t)(place - json) : strlen(json));
-    buf_str(&b, place ? token : "");
-    buf_str(&b, place ? place + 1 : "");
-    buf_cstr(&b);
-    HOLDS(buf_ok(&b));
-    note_id(who, text);
-    world_say(&w, s, text);
+    note_id(who, json);
+    world_say(&w, s, json);
 }
 
 static void publish(const char *step)
@@ -181,24 +261,41 @@ static void publish(const char *step)
 
 static void check_frames(const struct world_socket *s);
 
-static void take(const char *step)
+/* Something happens to a socket. */
+static void happen(const char *what, int who)
 {
-    if (*step >= '0' && *step < '0' + PEERS) {
-        say(*step - '0', step + 2);
-    } else if (strcmp(step, "down") == 0) {
-        world_drop_link(&w);
-    } else if (strcmp(step, "up") == 0) {
-        world_restore_link(&w);
-    } else if (strncmp(step, "wait ", 5) == 0) {
-        world_later(&w, atoi(step + 5));
-    } else if (strncmp(step, "shut ", 5) == 0) {
-        struct world_socket *s = &sockets[step[5] - '0'];
+    struct world_socket *s = &sockets[who];
+    if (strncmp(what, "shut", 4) == 0) {
         check_frames(s);
-        id_counts[step[5] - '0'] = 0;
         world_shut(&w, s);
+    } else if (!s->session || s->close_code) {
+        return;
+    } else if (strncmp(what, "lose", 4) == 0) {
+        world_lose(&w, s);
     } else {
-        publish(step);
+        world_answer(&w, s);
+        return;
     }
+    id_counts[who] = 0; /* nobody waits for these answers any more */
+}
+
+static void take(const char *as_written)
+{
+    char step[STEP_MAX];
+    if (!fill_in(as_written, step))
+        return;
+    if (*step >= '0' && *step < '0' + PEERS)
+        say(*step - '0', step + 2);
+    else if (strcmp(step, "down") == 0)
+        world_drop_link(&w);
+    else if (strcmp(step, "up") == 0)
+        world_restore_link(&w);
+    else if (strncmp(step, "wait ", 5) == 0)
+        world_later(&w, atoi(step + 5));
+    else if (step[4] == ' ' && step[5] && !step[6])
+        happen(step, step[5] - '0');
+    else
+        publish(step);
     world_settle(&w);
 }
 
@@ -234,15 +331,26 @@ static size_t members(const char *frame, struct json_member m[32])
 static void check_frames(const struct world_socket *s)
 {
     uint64_t last = 0;
+    bool resumed = false; /* the next number follows what the client had */
+    bool member = false;  /* a correction may come in front of `resumed`, and again behind it */
     for (size_t i = 0; i < s->count; i++) {
         struct json_member m[32];
         size_t count = members(s->frames[i], m);
         uint64_t seq = 0;
+        if (count && json_equals(m[0].value, "joined")) {
+            member = true;
+            last = 0;
+        }
+        if (count && json_equals(m[0].value, "resumed")) {
+            member = resumed = true;
+            continue;
+        }
         for (size_t k = 0; k < count; k++) {
-            if (json_equals(m[k].key, "type") && json_equals(m[k].value, "joined"))
-                last = 0;
-            if (json_equals(m[k].key, "seq"))
-                HOLDS(json_uint(m[k].value, UINT64_MAX, &seq) && seq == ++last);
+            if (!json_equals(m[k].key, "seq") || !member)
+                continue;
+            HOLDS(json_uint(m[k].value, UINT64_MAX, &seq) && (resumed || seq == last + 1));
+            last = seq;
+            resumed = false;
         }
     }
 }
@@ -283,14 +391,32 @@ static void read_peers(struct roster *r, struct json_span list, bool there)
     }
 }
 
+static uint64_t number_of(const struct json_member *m, size_t count)
+{
+    uint64_t seq = 0;
+    for (size_t k = 0; k < count; k++)
+        if (json_equals(m[k].key, "seq"))
+            HOLDS(json_uint(m[k].value, UINT64_MAX, &seq));
+    return seq;
+}
+
 static struct roster believed(const struct world_socket *s)
 {
     struct roster r = {.count = 0};
+    uint64_t known = 0;
+    bool member = false;
     for (size_t i = 0; i < s->count; i++) {
         struct json_member m[32];
         size_t count = members(s->frames[i], m);
-        bool joined = count && json_equals(m[0].value, "joined");
+        bool resumed = count && json_equals(m[0].value, "resumed");
+        bool joined = resumed || (count && json_equals(m[0].value, "joined"));
         bool presence = count && json_equals(m[0].value, "presence");
+        uint64_t seq = number_of(m, count);
+        if (resumed)
+            known = seq; /* what the list of peers has in it already */
+        member = member || joined;
+        if (presence && (seq <= known || !member))
+            continue;
         if (joined)
             r.count = 0;
         for (size_t k = 0; k < count; k++) {
@@ -347,9 +473,11 @@ static void check_ghosts(void)
     for (size_t i = 0; i < WORLD_RETAINED; i++) {
         const struct world_message *at = &w.retained[i];
         bool ours = at->payload && strstr(at->payload, "\"via\":\"b1\""), held = false;
-        for (int k = 0; ours && k < PEERS; k++)
-            held = held || (sockets[k].session && sockets[k].session->peer &&
-                            strstr(at->payload, sockets[k].session->sid));
+        LIST_EACH(l, &w.router.sessions)
+        {
+            const struct session *s = LIST_ITEM(l, struct session, in_all);
+            held = held || (ours && s->peer && strstr(at->payload, s->sid));
+        }
         HOLDS(!ours || held);
     }
 }
@@ -383,6 +511,8 @@ static void begin(void)
     memset(id_counts, 0, sizeof id_counts);
     memset(sockets, 0, sizeof sockets);
     world_init(&w, watch_all);
+    w.filters[WORLD_FILTERS - 1] = strdup("p/bridges/b2/in/b1"); /* the other bridge listens */
+    w.router.ask = 0;                                            /* questions to it begin with 1 */
     if (scenario->policy)
         HOLDS(ice_policies_create(&policies, rows, 1, NULL) == STATUS_OK);
     w.router.o.ice_policies = policies;
@@ -412,6 +542,8 @@ static void end(void)
 {
     for (int i = 0; i < PEERS; i++)
         world_shut(&w, &sockets[i]);
+    world_later(&w, 60000); /* who is away does not come back */
+    world_settle(&w);
     clear_the_broker();
     world_later(&w, 60000);
     world_settle(&w);
