@@ -8,6 +8,9 @@
  * is not when it joined: ten years. */
 static const int64_t OLDEST_MS = 10LL * 366 * 24 * 3600 * 1000;
 
+/* A session's `since` is its bridge's clock, which may be this much ahead of ours. */
+static const int64_t AHEAD_MS = 60000;
+
 /* The last that is known of a run; one that was killed has no end. */
 #define RUN_END "max(started_ms, coalesce(swept_ms, 0), coalesce(ended_ms, 0))"
 
@@ -19,17 +22,17 @@ static const char *const sql[HISTORY_COUNT] = {
     [HISTORY_INSERT] = "INSERT INTO membership (room, peer, kind, bridge, transport, sid, meta,"
                        " since_ms, joined_ms, updated_ms, seen_run)"
                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    /* Of the same session, which ended as far as we knew. Its joined_ms is its since_ms, or earlier
-     * by as much as clocks differ: so the index on (peer, joined_ms) leads there, however long the
-     * history is. */
+    /* Of the same session, which ended as far as we knew: a session's joined_ms is its since_ms, so
+     * the index leads there, however long the history is. */
     [HISTORY_FIND_ENDED] = "SELECT id, bridge, sid, since_ms FROM membership"
                            " INDEXED BY membership_peer"
                            " WHERE room = ?1 AND peer = ?2 AND left_ms IS NOT NULL"
-                           " AND joined_ms BETWEEN ?3 - 60000 AND ?3 ORDER BY id DESC LIMIT 1",
+                           " AND joined_ms = ?3 ORDER BY id DESC LIMIT 1",
     [HISTORY_UPDATE] = "UPDATE membership SET kind = ?2, transport = ?3, meta = ?4,"
                        " since_ms = coalesce(nullif(?5, 0), since_ms), updated_ms = ?6,"
-                       " seen_run = ?7, bridge = ?8, sid = ?9,"
-                       " left_ms = NULL, reason = NULL, uncleared = 0 WHERE id = ?1",
+                       " seen_run = ?7, bridge = ?8, sid = ?9 WHERE id = ?1",
+    [HISTORY_REOPEN] = "UPDATE membership SET left_ms = NULL, reason = NULL, uncleared = 0"
+                       " WHERE id = ?1",
     [HISTORY_END] = "UPDATE membership SET left_ms = max(?2, joined_ms), reason = ?3 WHERE id = ?1",
     [HISTORY_SWEEP] = "UPDATE membership SET left_ms = max(?1, joined_ms), reason = 'missed'"
                       " WHERE left_ms IS NULL AND seen_run < ?2",
@@ -179,8 +182,8 @@ static int find(sqlite3_stmt *q, const struct store_event *e, int64_t *id, bool 
 
 /* A session whose end was wrongly concluded: this bridge was killed when the session had just moved
  * on, or the broker had lost its presence. Its one row is opened again. */
-static int find_wrongly_ended(struct store_history *h, const struct store_event *e, int64_t *id,
-                              bool *same)
+static int reopen_wrongly_ended(struct store_history *h, const struct store_event *e, int64_t *id,
+                                bool *same)
 {
     sqlite3_stmt *q = h->statements[HISTORY_FIND_ENDED];
     if (!text_len(&e->sid) || e->since_ms <= 0)
@@ -189,7 +192,11 @@ static int find_wrongly_ended(struct store_history *h, const struct store_event 
     int rc = find(q, e, id, same);
     if (!*same)
         *id = 0;
-    return rc;
+    if (rc != SQLITE_OK || !*id)
+        return rc;
+    q = h->statements[HISTORY_REOPEN];
+    sqlite3_bind_int64(q, 1, *id);
+    return run(q);
 }
 
 static int end_membership(struct store_history *h, int64_t id, int64_t at_ms, struct text reason)
@@ -204,8 +211,9 @@ static int end_membership(struct store_history *h, int64_t id, int64_t at_ms, st
 static int insert(struct store_history *h, const struct store_event *e)
 {
     sqlite3_stmt *q = h->statements[HISTORY_INSERT];
+    int64_t latest_ms = e->at_ms + (text_len(&e->sid) ? AHEAD_MS : 0);
     bool sensible =
-        e->since_ms > 0 && e->since_ms > e->at_ms - OLDEST_MS && e->since_ms <= e->at_ms;
+        e->since_ms > 0 && e->since_ms > e->at_ms - OLDEST_MS && e->since_ms <= latest_ms;
     bind_text(q, 1, e->room);
     bind_text(q, 2, e->peer);
     bind_text(q, 3, e->kind);
@@ -266,7 +274,7 @@ int store_history_apply(struct store_history *h, const struct store_event *e)
     if (e->what == STORE_LEFT)
         return id ? end_membership(h, id, e->at_ms, e->reason) : SQLITE_OK;
     if (!id)
-        rc = find_wrongly_ended(h, e, &id, &same);
+        rc = reopen_wrongly_ended(h, e, &id, &same);
     if (rc != SQLITE_OK)
         return rc;
     if (id && same)
