@@ -226,6 +226,23 @@ test("too late, and the name is still taken: asked again for some time, then tol
   assert.deepEqual(errors.map(([, { error }]) => error), ["peer-taken"]);
 });
 
+test("our own name is asked for for half a minute, at short intervals", async () => {
+  const signaling = await member({ backoff: { base: 1000, max: 60_000, random: () => 0 } });
+  const states = record(signaling, "state");
+  const start = timers.now();
+  await dropAndOpen();
+  say(notJoined);
+  await settle();
+  while (signaling.state !== "idle") {
+    say({ type: "error", code: 409, error: "peer-taken", message: "in use" });
+    if (signaling.state === "waiting") (await nextSocket()).open();
+  }
+  const waits = states.map(([, { retryIn }]) => retryIn).filter((ms) => ms !== undefined);
+  assert.equal(waits.length, 13);
+  assert.ok(waits.every((ms) => ms <= 5000), waits.join(" "));
+  assert.ok(timers.now() - start > 30_000);
+});
+
 const refusals = [
   // refusal of a resume, what is said on which socket then
   [{ code: 410, error: "session-expired" }, "join", "same"],
@@ -338,9 +355,11 @@ test("a silent bridge is given up without ending the membership", async () => {
 });
 
 test("a resume that is not answered is tried on another socket, and does not end the membership", async () => {
-  const signaling = await member({ joinTimeout: 8000 });
+  const signaling = await member();
   const socket = await dropAndOpen();
-  await timers.advance(8000);
+  await timers.advance(4999);
+  assert.equal(signaling.state, "joining");
+  await timers.advance(1);
   assert.equal(signaling.state, "waiting");
   assert.ok(socket.closedWith.code >= 4000);
   (await nextSocket()).open();

@@ -37,8 +37,10 @@ import { TokenKeeper } from "./token.js";
 
 const TOKEN_RETRIES = 3;
 const LEAVING = 1000; // the close code that ends the membership
-/** While the membership waits for us, no pause between two tries is longer. */
+/** While the membership waits for us, or our name to be free again, no pause between two tries is longer. */
 const HURRY_MS = 5000;
+/** A bridge asks another one for 2 s at most: whoever waits longer for `resumed` has lost the connection again. */
+const RESUME_MS = 5000;
 /** Close codes by which the bridge ends the membership as well. */
 const endings = new Set([1008, 1013, 4401, 4409]);
 
@@ -54,7 +56,7 @@ const defaults = {
   queueTimeout: 30000,
   queueLimit: 1024,
   keepalive: 25000,
-  takenRetries: 8,
+  takenRetries: 12,
 };
 
 export class Signaling extends Messages {
@@ -114,7 +116,7 @@ export class Signaling extends Messages {
         opened: () => (this.#resuming ? this.#sendResume() : this.#sendJoin()),
         received: (text) => this.#receive(text),
         lost: (loss) => this.#lost(loss),
-        longestWait: () => (this.#mayResume() ? HURRY_MS : Infinity),
+        longestWait: () => (this.#mayResume() || this.#takenTries > 0 ? HURRY_MS : Infinity),
         waiting: (plan) => this.#tellWaiting(plan),
         ended: (error, loss) => this.#stop(error, loss),
       },
@@ -374,12 +376,12 @@ export class Signaling extends Messages {
     this.#socket.drop(error.message);
   }
 
-  /** @param {string} reason why we give up when it takes too long */
-  #limitJoining(reason) {
+  /** @param {string} reason why we give up when it takes too long @param {number} [ms] */
+  #limitJoining(reason, ms = this.#options.joinTimeout) {
     this.#clearJoinTimer();
     // A join that may yet succeed would hold our name.
     const code = this.#resuming ? undefined : LEAVING;
-    this.#joinTimer = this.#timers.setTimeout(() => this.#socket.drop(reason, code), this.#options.joinTimeout);
+    this.#joinTimer = this.#timers.setTimeout(() => this.#socket.drop(reason, code), ms);
   }
 
   // --- resuming ----------------------------------------------------------------------------------
@@ -391,7 +393,7 @@ export class Signaling extends Messages {
   #sendResume() {
     const session = /** @type {Session} */ (this.#session);
     this.#setState("joining");
-    this.#limitJoining("the bridge did not answer the resume");
+    this.#limitJoining("the bridge did not answer the resume", Math.min(RESUME_MS, this.#options.joinTimeout));
     this.#write(session.question());
   }
 
@@ -507,6 +509,7 @@ export class Signaling extends Messages {
     this.#resuming = false;
     this.#resumed = null;
     this.#unanswered = false;
+    this.#takenTries = 0;
     this.#peers.clear();
     const arrival = this.#arrival;
     this.#arrival = null;

@@ -189,7 +189,7 @@ export interface Timers {
 export interface BackoffOptions {
   /** First delay in ms. Default 500. */
   base?: number;
-  /** Longest delay in ms. Default 30000; never more than 5000 while the session may be resumed. */
+  /** Longest delay in ms. Default 30000; never more than 5000 while the session may be resumed or our own name is taken. */
   max?: number;
   /** Growth per attempt. Default 2. */
   factor?: number;
@@ -230,7 +230,10 @@ export interface SignalingOptions {
   WebSocket?: SocketConstructor;
   timers?: Timers;
   backoff?: BackoffOptions;
-  /** For a socket to open, and again for the bridge to let us in. Default 10000 and 15000. */
+  /**
+   * For a socket to open, and again for the bridge to let us in. Default 10000 and 15000; a resume is
+   * tried again when 5000 have passed without an answer.
+   */
   connectTimeout?: number;
   joinTimeout?: number;
   /** From sending to the bridge's answer. Default 35000: the bridge itself gives up after 30 s. */
@@ -241,7 +244,10 @@ export interface SignalingOptions {
   queueLimit?: number;
   /** Silence in ms after which we ask whether the bridge is still there; 0 never. Default 25000. */
   keepalive?: number;
-  /** How often a name that is still taken by our own lost connection is asked for again. Default 8. */
+  /**
+   * How often a name that is still taken by our own lost connection is asked for again, at most 5 s
+   * apart. Default 12: half a minute.
+   */
   takenRetries?: number;
 }
 
