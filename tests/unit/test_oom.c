@@ -308,7 +308,7 @@ static void check_answers(int who)
     for (size_t i = 0; i < id_counts[who] && s->session && !s->close_code; i++) {
         char member[32];
         size_t acks = 0, errors = 0, asked = 0;
-        snprintf(member, sizeof member, "\"id\":\"%s\"", ids[who][i]);
+        snprintf(member, sizeof member, "\"id\":\"%.7s\"", ids[who][i]);
         for (size_t k = 0; k < id_counts[who]; k++)
             asked += strcmp(ids[who][k], ids[who][i]) == 0;
         for (size_t k = 0; k < s->count; k++) {
