@@ -2,8 +2,10 @@
  * it comes back by itself, is shown as what it is, and is heard once. The library alone, against
  * brokers that misbehave: tests/unit/test_device_lasting.c. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { endAll, startCamera, until } from "./harness.mjs";
+import { endAll, Program, run, startCamera, tempDir, until } from "./harness.mjs";
 import { Wire } from "./wire.mjs";
 import { assertNoSanitizer, inboxTopic, newRoom, presenceTopic, rosterOf, sees, World } from "./world.mjs";
 
@@ -54,6 +56,49 @@ test("the cable is out for longer than two keepalives", async (t) => {
     assert.ok(Number(away[1]) >= 5000, `away for ${away[1]} ms`);
     await until(() => rosterOf(ann).has("cam"), "ann sees it again");
     assert.equal((await call(ann, "after")).from, "cam");
+});
+
+/* Two networks and a cable between them: the camera in the one, the broker in the other. What the
+ * broker has is heard over a Unix socket, which needs no network. */
+const namespaces = (await run("unshare", ["-rn", "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"]).catch(() => ({ code: 1 }))).code === 0;
+const twoNetworks = (dir) => `
+    unshare -n sleep 600 & there=$!
+    trap 'kill $camera $broker $there; wait' EXIT
+    until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.05; done
+    ip link add near type veth peer name far netns $there
+    ip addr add 10.77.0.1/24 dev near
+    nsenter -t $there -n ip addr add 10.77.0.2/24 dev far
+    nsenter -t $there -n ip link set far up
+    ip link set near up
+    nsenter -t $there -n mosquitto -c ${dir}/conf & broker=$!
+`;
+
+test("there is no network for a while", { skip: namespaces ? false : "no network namespaces here" }, async (t) => {
+    const dir = tempDir("network");
+    const room = newRoom();
+    writeFileSync(join(dir, "conf"), `listener 1883 10.77.0.2\nlistener 0 ${dir}/sock\nallow_anonymous true\nuser root\n`);
+    const shell = new Program("unshare", ["-rn", "--kill-child", "sh"]);
+    t.after(async () => {
+        shell.write("exit\n"); /* its trap ends the two */
+        await shell.exited;
+        assertNoSanitizer(shell);
+    });
+    shell.write(twoNetworks(dir));
+    await shell.line(/mosquitto version \S+ running/);
+    shell.write(`${process.env.SIGBRIDGE_CAMERA_BIN} --broker mqtt://10.77.0.2 --address 127.0.0.1 --room ${room} --name cam --keepalive 5 & camera=$!\n`);
+    await shell.line("ready");
+    const ear = new Program("mosquitto_sub", ["--unix", `${dir}/sock`, "-v", "-t", presenceTopic(room, "cam")]);
+    t.after(() => ear.kill("SIGKILL"));
+    await ear.line('{"bundle":true');
+    shell.write("ip link set near down\n");
+    await shell.line(/broker-away .*the broker has stopped answering/, NOTICED_MS);
+    await shell.line(/broker-away .*Network is unreachable/, NOTICED_MS);
+    await ear.line("(null)", NOTICED_MS);
+    shell.write("ip link set near up\n");
+    await shell.line("broker-back", NOTICED_MS);
+    await until(() => ear.logs.at(-1).includes('{"bundle":true'), "it is present again");
+    for (const line of shell.logs.filter((l) => l.includes("Network is unreachable")))
+        assert.ok(Number(/retry_ms=(\d+)/.exec(line)[1]) <= 5000, line);
 });
 
 test("what the device sent and never saw acknowledged is sent again, and the browser gets it once", async (t) => {

@@ -34,8 +34,9 @@
 #define STABLE_MS      5000 /* a connection that lived shorter does not reset the backoff */
 #define SETTLE_MS      5000 /* after a reconnect */
 #define RESEND_MS      500
-#define SUSPICIOUS     3  /* so many of them in a row, each ended by the broker */
-#define RECENT         64 /* messages whose redelivery is recognized */
+#define UNPLUGGED_MS   5000 /* the longest pause while there is no network: asking costs nothing */
+#define SUSPICIOUS     3    /* so many of them in a row, each ended by the broker */
+#define RECENT         64   /* messages whose redelivery is recognized */
 #define PRESENCE_SIZE  (SIGDEV_META_MAX + 512)
 #define CLIENT_ID_SIZE (2 * SIGDEV_NAME_MAX + 2)
 
@@ -101,6 +102,7 @@ struct link {
     bool announced;   /* our presence went out */
     bool silent;      /* it ended because nothing was heard any more */
     bool closed;      /* the broker ended it, without a word */
+    bool unplugged;   /* no packet got out of this network */
     bool more;        /* decrypted bytes wait although the socket is empty */
     bool drop;        /* a callback wants the connection to end, `failure` says why */
     bool closing;     /* DISCONNECT is on its way */

@@ -137,7 +137,7 @@ static void set_defaults(struct sigdev_config *c)
     if (!c->retry_min_ms)
         c->retry_min_ms = c->retry_max_ms && c->retry_max_ms < 1000 ? c->retry_max_ms : 1000;
     if (!c->retry_max_ms)
-        c->retry_max_ms = c->retry_min_ms > 60000 ? c->retry_min_ms : 60000;
+        c->retry_max_ms = c->retry_min_ms > 30000 ? c->retry_min_ms : 30000;
     if (!c->handshake_ms)
         c->handshake_ms = 20000;
     if (!c->ttl_s && !c->no_ttl)

@@ -121,6 +121,8 @@ static int64_t backoff_ms(struct sigdev *dev, enum sigdev_error why)
     for (unsigned i = 0; i < dev->attempts && base < dev->config.retry_max_ms; i++)
         base *= 2;
     base = earlier(base, dev->config.retry_max_ms);
+    if (dev->link.unplugged)
+        base = earlier(base, UNPLUGGED_MS);
     if (is_stubborn(why))
         base = dev->config.retry_max_ms;
     if (dev->rivals) /* each connection of ours ends the other's: let it be */

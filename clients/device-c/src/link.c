@@ -46,6 +46,8 @@ void link_fail_code(struct sigdev *dev, int rc, int err)
     struct link *l = &dev->link;
     bool tls = broke_in_tls(dev, rc, err);
     char text[WHY_SIZE];
+    l->unplugged = rc == MOSQ_ERR_ERRNO && (err == ENETUNREACH || err == ENETDOWN ||
+                                            err == EHOSTUNREACH || err == EADDRNOTAVAIL);
     l->closed = rc == MOSQ_ERR_CONN_LOST || (rc == MOSQ_ERR_ERRNO && err == ECONNRESET);
     l->silent = rc == MOSQ_ERR_KEEPALIVE || (rc == MOSQ_ERR_ERRNO && err == ETIMEDOUT);
     if (tls && l->log[0])
@@ -60,7 +62,8 @@ void link_fail_code(struct sigdev *dev, int rc, int err)
     else if (rc == MOSQ_ERR_ERRNO)
         snprintf(text, sizeof text, "%s", strerror(err));
     else if (rc == MOSQ_ERR_KEEPALIVE)
-        snprintf(text, sizeof text, "the broker has stopped answering");
+        snprintf(text, sizeof text,
+                 l->accepted ? "the broker has stopped answering" : "no connection in time");
     else if (rc == MOSQ_ERR_CONN_LOST && !l->accepted)
         snprintf(text, sizeof text,
                  "the broker closed the connection before it had answered the login");

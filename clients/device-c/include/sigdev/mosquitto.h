@@ -193,8 +193,8 @@ struct sigdev_config {
     int64_t max_age_ms;      /* received messages sent longer ago are passed over; 0: off. Needs
                                 clocks that agree */
     int64_t retry_min_ms;    /* first backoff; 1000 */
-    int64_t retry_max_ms;    /* longest backoff; 60000. After a refused login or subscription: at
-                                once so long */
+    int64_t retry_max_ms;    /* longest backoff; 30000. After a refused login or subscription: at
+                                once so long. While there is no network: at most 5000 */
     int64_t handshake_ms;    /* from connect to ONLINE, then it is tried again; 20000 */
 
     struct sigdev_handlers on;
