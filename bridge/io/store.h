@@ -105,7 +105,7 @@ struct store;
  * not writable, another program's database, of a newer version, or damaged and not to be moved
  * aside. A full disk or a lock that leave the file readable open the store in its failing state.
  * May take as long as SQLite takes; up to 2 s when another process holds the lock. An older version
- * is migrated first, which may take a second per million rows. */
+ * is migrated first, which may take some seconds per million rows. */
 enum status store_open(struct store **out, const struct store_options *options,
                        struct problem *why);
 
