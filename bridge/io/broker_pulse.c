@@ -41,7 +41,7 @@ static bool say_connect(const struct broker_pulse *p, const char *user, const ch
     buf_init_fixed(&rest, rest_bytes, sizeof rest_bytes);
     buf_init_fixed(&packet, packet_bytes, sizeof packet_bytes);
     buf_add(&rest, head, sizeof head);
-    put_string(&rest, "pulse");
+    put_string(&rest, "_pulse"); /* no device can be called that */
     put_string(&rest, user);
     put_string(&rest, password);
     buf_char(&packet, 0x10);

@@ -137,6 +137,19 @@ describe("the embedded broker", { concurrency: 2 }, () => {
         await world.end();
     });
 
+    test("a device may be called like what feels the broker's pulse", PATIENT, async () => {
+        const world = await start({ args: ["--log-level", "debug"] });
+        const room = newRoom();
+        const ann = await world.join({ room, peer: "ann" });
+        const cam = await world.device({ room, name: "pulse", clientId: "pulse" });
+        await world.bridge.line(/as _pulse /);
+        await sees(ann, "pulse");
+        assert.equal(cam.client.connected, true);
+        await ann.request({ type: "message", to: "pulse", data: 1 });
+        await cam.receive("message", "ann");
+        await world.end();
+    });
+
     test("it and the bridge frozen together, as a machine is that sleeps: nothing is replaced", PATIENT, async () => {
         const world = await start();
         const room = newRoom();

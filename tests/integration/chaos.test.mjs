@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { until, WsPeer } from "./harness.mjs";
-import { answerSdp, candidate, Device, Line, presenceTopic, rosterOf, sdp, sql, World } from "./world.mjs";
+import { Wire } from "./wire.mjs";
+import { answerSdp, candidate, Device, presenceTopic, rosterOf, sdp, sql, World } from "./world.mjs";
 
 const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
-const SECONDS = Number(process.env.CHAOS_SECONDS ?? 4);
+const SECONDS = Number(process.env.CHAOS_SECONDS ?? 6);
 
 /* mulberry32: small, and the same for the same seed. */
 function generator(state) {
@@ -101,18 +102,28 @@ for (const scope of ["all", "rooms"])
         const random = generator(seed);
         const world = new World();
         world.broker = await world.addBroker();
-        const line = await Line.start(world.broker.port);
+        const wire = await new Wire(world.broker.mqtt).open();
         const config = `presence: { scope = "${scope}"; resume_window = 1; };\n`;
         const start = (name, more) => world.addBridge({ config, args: ["--bridge-id", name], ...more });
-        let one = await start("one", { broker: line.url });
+        let one = await start("one", { broker: wire.url });
         let two = await start("two");
         const browsers = Array.from({ length: 16 }, (_, i) => new Browser(world, random, () => (i % 2 ? one : two)));
         const stop = Date.now() + SECONDS * 1000;
         const disasters = [
-            async () => {
-                line.cut();
+            ...["cut", "blackhole", "lose"].map((fault) => async () => {
+                wire[fault]();
                 await new Promise((resolve) => setTimeout(resolve, random() * 500));
-                line.restore();
+                wire.heal();
+            }),
+            ...["up", "down"].map((direction) => async () => {
+                wire.lose(direction);
+                await new Promise((resolve) => setTimeout(resolve, random() * 500));
+                wire.heal();
+            }),
+            async () => {
+                world.broker.freeze();
+                await new Promise((resolve) => setTimeout(resolve, random() * 500));
+                world.broker.thaw();
             },
             async () => {
                 await world.broker.save();
@@ -128,11 +139,11 @@ for (const scope of ["all", "rooms"])
                 const { data } = one;
                 world.bridges = world.bridges.filter((bridge) => bridge !== one);
                 await world.stop(one);
-                one = await start("one", { broker: line.url, data });
+                one = await start("one", { broker: wire.url, data });
             },
         ];
         const unlucky = (async () => {
-            for (let i = 0; Date.now() < stop; i++) {
+            for (let i = Math.floor(random() * disasters.length); Date.now() < stop; i++) {
                 await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700));
                 await disasters[i % disasters.length]();
             }
@@ -204,4 +215,5 @@ for (const scope of ["all", "rooms"])
             for (const { error, message } of peer.received.filter((m) => m.type === "error"))
                 assert.ok(expected.has(error), `${error}: ${message}`);
         await world.end();
+        wire.close();
     });
