@@ -40,32 +40,34 @@ async function canTalk(ann, bob) {
 
 /* ---- damage ---- */
 
-test("damaged while the bridge was down: moved aside, and the ghosts are cleared all the same", async () => {
-    const world = await new World().start();
-    const room = newRoom();
-    const eye = await world.mqtt();
-    await eye.subscribe(presenceTopic("+", "+"));
-    await world.device({ room, name: "cam" });
-    await world.join({ room, peer: "ghost" });
-    await isPresent(world.bridge, room, "cam", "ghost");
-    await world.kill(world.bridge);
-    const { data } = world.bridge;
-    await scribble({ data });
-    const before = readFileSync(join(data, "sigbridge.db"));
-    world.bridge = await world.addBridge({ data });
-    const line = await world.bridge.line(" error store-damaged ");
-    const moved = movedFiles(data);
-    assert.equal(moved.length, 1);
-    assert.ok(line.includes(`file=${join(data, "sigbridge.db")} moved_to=${join(data, moved[0])} `) && line.includes("remedy="), line);
-    assert.deepEqual(readFileSync(join(data, moved[0])), before);
-    assert.equal(await metric(world.bridge, "sigbridge_store_damaged_total"), 1);
-    assert.equal((await eye.expect(presenceTopic(room, "ghost"), (m) => m.text === "")).reason, "bridge-restart");
-    const ann = await world.join({ room, peer: "ann" });
-    await sees(ann, "cam");
-    await isPresent(world.bridge, room, "ann", "cam");
-    await isSound(world.bridge);
-    await world.end();
-});
+for (const scope of ["all", "rooms"])
+    test(`damaged while the bridge was down, presence.scope = ${scope}: moved aside, and the ghosts are cleared all the same`, async () => {
+        const config = `presence: { scope = "${scope}"; };\n`;
+        const world = await new World().start({ config });
+        const room = newRoom();
+        const eye = await world.mqtt();
+        await eye.subscribe(presenceTopic("+", "+"));
+        await world.device({ room, name: "cam" });
+        await world.join({ room, peer: "ghost" });
+        await isPresent(world.bridge, room, "cam", "ghost");
+        await world.kill(world.bridge);
+        const { data } = world.bridge;
+        await scribble({ data });
+        const before = readFileSync(join(data, "sigbridge.db"));
+        world.bridge = await world.addBridge({ config, data });
+        const line = await world.bridge.line(" error store-damaged ");
+        const moved = movedFiles(data);
+        assert.equal(moved.length, 1);
+        assert.ok(line.includes(`file=${join(data, "sigbridge.db")} moved_to=${join(data, moved[0])} `) && line.includes("remedy="), line);
+        assert.deepEqual(readFileSync(join(data, moved[0])), before);
+        assert.equal(await metric(world.bridge, "sigbridge_store_damaged_total"), 1);
+        const ann = await world.join({ room, peer: "ann" });
+        assert.deepEqual(ann.joined.peers.map((p) => p.peer), ["cam"]);
+        assert.equal((await eye.expect(presenceTopic(room, "ghost"), (m) => m.text === "")).reason, "bridge-restart");
+        await isPresent(world.bridge, room, "ann", "cam");
+        await isSound(world.bridge);
+        await world.end();
+    });
 
 const running = [
     { name: "damaged", make: scribble, damaged: 1 },
