@@ -6,7 +6,8 @@
  *     reordered   came after a later one of the same sender, target and call
  *     silent      neither acknowledged nor refused when everything had come to rest
  *     refuted     refused, and came all the same
- *     told        refused, by word; `device:` before it where the target is a device
+ *     told        refused, by word; `device:` before it where the target is a device, `guest:` where the
+ *                 sender is one of a storm
  *     excused     acknowledged and never came, but the target's membership ended about then: it was not
  *                 there, and knows it, because it had to join again
  *     wrong       anything else that must not be, as sentences: a gap in `seq`, a leave of somebody who
@@ -119,7 +120,8 @@ export class Ledger {
             if (outcome === undefined) {
                 result.silent.push(name);
             } else if (outcome !== "ack") {
-                const word = this.members.get(pair.to)?.kind === "device" ? `device:${outcome}` : outcome;
+                const word = (this.members.get(pair.from)?.guest ? "guest:" : "") +
+                    (this.members.get(pair.to)?.kind === "device" ? "device:" : "") + outcome;
                 result.told[word] = (result.told[word] ?? 0) + 1;
                 (result.toldOf[word] ??= []).push(name);
                 if (got.size && !UNSURE.has(outcome))

@@ -53,7 +53,7 @@ for (let round = 0; round < Number(values.repeat); round++)
                 console.log(`${row.key}/${column}: left out, it needs the right to mount a file system`);
                 continue;
             }
-            const result = await runCell(row, column, { long: !values.short, crowd: values.short ? 40 : 60 });
+            const result = await runCell(row, column, { long: !values.short, crowd: 40 });
             results.push(result);
             const recovery = result.recovery ? `, ${row.recovery.name} ${JSON.stringify(summary(result.recovery))}` : "";
             console.log(`${result.failures.length ? "FAIL" : "ok  "} ${row.key}/${column}: ${result.sent ?? 0} sent, ${result.acknowledged ?? 0} acknowledged, ` +

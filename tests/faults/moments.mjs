@@ -218,7 +218,7 @@ export class Storm extends Idle {
             const home = site.sessions[i % site.sessions.length];
             const session = new Session({ name: `x${i}`, room: home.room, ledger: site.ledger,
                 url: () => `ws://${home.wire.address}/ws` });
-            Object.assign(session, { wire: home.wire, home });
+            Object.assign(session, { wire: home.wire, home, guest: true });
             site.storm.push(session);
             return this.#guest(session, i);
         });

@@ -1,7 +1,7 @@
 /* Rows: what happens to bridges. */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const gone = { told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer", "device:unexpected-answer"],
-    rejoin: "victims" };
+const gone = { told: ["peer-not-found", "guest:peer-not-found", "interrupted", "guest:interrupted", "device:interrupted", "unexpected-answer", 
+    "device:unexpected-answer"], rejoin: "victims" };
 
 /* The bridge is killed; the sessions of it that `away` names stay away until the mend. The presence of those
  * is cleared once, by one bridge, within 5 s of the will; that of the others at most once: who comes back

@@ -43,7 +43,7 @@ export default [
         longLasts: 60_000,
         mend: (site) => site.broker.thaw(),
         recovery, expects,
-        longExpects: { devices: true, told: [...expects.told, "unavailable", "device:unavailable", "unexpected-answer"], refuted: true },
+        longExpects: { devices: true, told: [...expects.told, "unavailable", "guest:unavailable", "device:unavailable", "unexpected-answer", "timeout", "device:timeout"], refuted: true },
         flows: 60_000, within: 20_000,
         short: ["storm"],
     },
@@ -71,7 +71,7 @@ export default [
         mend: (site) => site.cables.forEach((cable) => cable.heal()),
         recovery: { name: "cable back", of: "flow", from: "mend" },
         flows: 40_000,
-        longExpects: { told: ["unavailable", "device:unavailable"] },
+        longExpects: { told: ["unavailable", "device:unavailable", "guest:unavailable"] },
         short: ["handshake"],
     },
     {
@@ -81,7 +81,7 @@ export default [
         mend: (site) => site.cables[0].heal(),
         recovery: { name: "cable back", of: "flow", from: "mend" },
         /* Its will fires: it is gone for the others, which clear its peers. */
-        expects: { rejoin: "anybody", told: ["peer-not-found", "unexpected-answer", "unavailable", "interrupted", "device:unavailable", "device:interrupted",
+        expects: { rejoin: "anybody", told: ["peer-not-found", "guest:peer-not-found", "guest:unavailable", "guest:interrupted", "unexpected-answer", "unavailable", "interrupted", "device:unavailable", "device:interrupted",
             "device:unexpected-answer"] },
         flows: 40_000, within: 20_000,
     },

@@ -5,7 +5,7 @@ import { Program } from "../integration/harness.mjs";
 import { fillDisk, freeDisk, mountSmall, unmountSmall } from "./small_disk.mjs";
 
 const database = (slot) => join(slot.data, "sigbridge.db");
-const gone = { told: ["peer-not-found", "interrupted", "device:interrupted", "unexpected-answer"], rejoin: "victims" };
+const gone = { told: ["peer-not-found", "guest:peer-not-found", "interrupted", "guest:interrupted", "device:interrupted", "unexpected-answer"], rejoin: "victims" };
 
 /* The bridge is killed, something happens to its files, it starts again. */
 const whileStopped = (harm) => ({

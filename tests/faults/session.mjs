@@ -97,6 +97,7 @@ export class Session {
         this.state = "joining";
         this.heard = Date.now();
         this.deadline = Date.now() + ANSWER_MS;
+        this.note(this.held ? `resumes ${this.held.session} at ${this.seq}` : "joins");
         if (this.held)
             this.write({ type: "resume", session: this.held.session, secret: this.held.secret, seq: this.seq });
         else
@@ -164,6 +165,8 @@ export class Session {
 
     #take(frame) {
         this.heard = Date.now();
+        if (this.state !== "joined")
+            this.note(`hears ${frame.type} ${frame.seq ?? ""}`);
         if (frame.seq !== undefined && !["joined", "resumed"].includes(frame.type)) {
             if (frame.seq !== this.seq + 1)
                 this.ledger.fault(`${this.name}: seq ${frame.seq} after ${this.seq} (${frame.type})`);
@@ -336,7 +339,7 @@ export class Session {
         this.over = true;
         this.state = "idle";
         this.held = undefined;
-        this.socket?.close();
+        this.socket?.close(1000);
         this.socket = null;
         return word;
     }

@@ -77,7 +77,7 @@ export function judge(site, row, context, count) {
     for (const [word, times] of Object.entries(count.told))
         if (!expects.told.includes(word))
             failures.push(`${times} senders were told ${word}, which nobody expects here: ${count.toldOf[word].slice(0, 3).join("; ")}`);
-    if (count.excused && expects.rejoin === "nobody" && !expects.devices)
+    if (count.excused && expects.rejoin === "nobody" && !victims.size && !expects.devices)
         failures.push(`${count.excused} messages went to members that were not there, though nobody should have gone`);
     return { failures, rejoined: rejoined.length };
 }
