@@ -447,14 +447,18 @@ static void test_own_refused(void **state)
     (void)state;
     struct sigdev_config c;
     struct fake fake;
-    fake_start(&fake, FAULT_REFUSES_OWN, true, NULL, NULL);
-    memset(&w, 0, sizeof w);
-    w.broker.port = fake.port;
-    device_config(&w, &cam, &c);
-    device_run(&w, &cam, OWN_THREAD, &c);
-    cam_gets("state online error=0 text=the broker does not let us see our own presence");
-    device_leave(&w, &cam);
-    fake_stop(&fake);
+    for (int unasked = 0; unasked < 2; unasked++) {
+        fake_start(&fake, FAULT_REFUSES_OWN, true, NULL, NULL);
+        memset(&w, 0, sizeof w);
+        w.broker.port = fake.port;
+        device_config(&w, &cam, &c);
+        c.no_own_presence = unasked;
+        device_run(&w, &cam, OWN_THREAD, &c);
+        cam_gets("state online error=0 text=");
+        assert_int_equal(log_count(&cam.log, "does not let us see our own presence"), !unasked);
+        device_leave(&w, &cam);
+        fake_stop(&fake);
+    }
 }
 
 /* ---- Once ----------------------------------------------------------------------------------- */

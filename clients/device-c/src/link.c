@@ -131,7 +131,7 @@ static enum sigdev_error filters(struct sigdev *dev, char text[FILTERS_MAX][SIGD
 static int subscribe_own(struct sigdev *dev, struct mosquitto *mosq)
 {
     char topic[SIGDEV_TOPIC_SIZE];
-    if (dev->config.watch_presence) /* contains it */
+    if (dev->config.watch_presence || dev->config.no_own_presence) /* the roster contains it */
         return MOSQ_ERR_SUCCESS;
     sigdev_topic_presence(&dev->self, NULL, topic, sizeof topic);
     return mosquitto_subscribe(mosq, &dev->link.own_mid, topic, 0);

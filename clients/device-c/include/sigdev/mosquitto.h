@@ -179,7 +179,9 @@ struct sigdev_config {
                          bridges take us for gone */
     bool no_ttl;      /* no such promise: a device that vanishes together with its broker, which
                          cannot send the will, is taken for present until somebody probes it */
-    bool no_bundle;   /* do not tell that several candidates may come in one message */
+    bool no_own_presence; /* do not listen to our own presence: for a broker that ends a connection
+                             which subscribes to what it may not */
+    bool no_bundle;       /* do not tell that several candidates may come in one message */
     uint32_t limit_sdp, limit_line, limit_candidates; /* see struct sigdev_presence */
 
     /* What else to listen to. */
