@@ -61,9 +61,11 @@ export async function startProxy(kind, bridges, { edit = (text) => text } = {}) 
     const [name, args] = makers[kind](dir, edit(text));
     const proxy = new Program(program(name), args);
     started.push(proxy);
-    await until(async () => await answers(ports.tls) || !proxy.running, () => `${kind} listens\n${proxy.tail()}`);
-    if (!proxy.running)
+    const ended = proxy.exited.then(() => {
         throw new Error(`${kind} ended\n${proxy.tail()}`);
+    });
+    ended.catch(() => {}); /* also where there is no such program: tests/run fetches it */
+    await Promise.race([ended, until(() => answers(ports.tls), () => `${kind} listens\n${proxy.tail()}`)]);
     return Object.assign(proxy, {
         kind, dir, ports,
         wsUrl: `wss://127.0.0.1:${ports.tls}/ws`,

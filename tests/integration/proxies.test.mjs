@@ -148,6 +148,13 @@ for (const kind of ["nginx", "haproxy"])
                 await peer.close();
                 return there;
             }, "the one that is back gets a socket");
+            /* Not one now and then, but its share. */
+            const all = [];
+            while (all.length < 6)
+                all.push(await enter({ room: newRoom() }));
+            assert.deepEqual(await Promise.all(bridges.map(sessions)), [2, 2, 2]);
+            for (const peer of all)
+                await peer.close();
         });
 
         if (kind === "haproxy")
