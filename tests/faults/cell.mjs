@@ -57,6 +57,8 @@ export async function runCell(row, column, { long = false, crowd } = {}) {
         failures.push(...verdict.failures);
         Object.assign(result, counted, { rejoined: verdict.rejoined, counts: moment.counts,
             during: [...ledger.records()].filter((r) => r.at >= context.broken && r.at <= context.mended).length });
+        if (site.echo && !row.expects?.devices && site.echo.missing)
+            failures.push(`${site.echo.missing} answers of the C device were lost`);
         failures.push(...tooLittle(result, row, moment));
         if (row.recovery) {
             result.recovery = recoveries(site, moment, row, context);

@@ -1,5 +1,6 @@
-/* The C device library as a member of the matrix: its example `sigdev_echo` sends every message back to whom
- * it came from. What comes back proves that the device got it, and is itself looked at: doubled, reordered. */
+/* The C device library as a member of the matrix: its example `sigdev_echo` says what it hears and sends
+ * every message back to whom it came from. Both are looked at: what it heard counts as delivered, what comes
+ * back must come once and in order, and all of it unless the program says that it could not be sent. */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Program } from "../integration/harness.mjs";
@@ -17,28 +18,44 @@ export class EchoDevice {
         this.epoch = 0;
         this.over = false;
         this.roster = null;
-        this.heard = new Map(); /* who said it -> numbers that came back */
+        this.heard = 0;
+        this.unsent = 0;
+        this.returned = new Map(); /* who said it -> numbers that came back */
         ledger.members.set(name, this);
     }
 
     async start() {
         const [host, port] = this.address().split(":");
         this.program = new Program(echoProgram(), [host, port, this.room, this.name]);
-        this.program.on("line", (line) => line === "online" && this.epoch++);
+        this.program.on("line", (line) => this.#line(line));
         await this.program.line("online");
     }
 
-    /* `by` got it back. True when it is new. */
+    #line(line) {
+        const said = /^(\S+) says .*"n":(\d+)/.exec(line);
+        if (line === "online")
+            this.epoch++;
+        else if (line.startsWith("not sent"))
+            this.unsent++;
+        else if (said && !line.includes('"all":true') && this.ledger.got(this.name, said[1], this.name, "", Number(said[2])))
+            this.heard++;
+    }
+
+    /* What it heard and nobody got back. */
+    get missing() {
+        return this.heard - this.unsent - [...this.returned.values()].reduce((sum, numbers) => sum + numbers.length, 0);
+    }
+
+    /* `by` got it back. */
     back(by, n) {
-        const numbers = this.heard.get(by) ?? [];
-        this.heard.set(by, numbers);
+        const numbers = this.returned.get(by) ?? [];
+        this.returned.set(by, numbers);
         if (numbers.includes(n))
             this.ledger.doubled.push(`${by}>${this.name}/ ${n} came back twice`);
         else if (n < numbers.at(-1))
             this.ledger.reordered.push(`${by}>${this.name}/ ${n} came back after ${numbers.at(-1)}`);
         else
-            this.ledger.got(this.name, by, this.name, "", n);
-        numbers.push(n);
+            numbers.push(n);
     }
 
     async end() {

@@ -51,6 +51,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: echo HOST PORT ROOM NAME\n");
         return 2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads it through a pipe sees it at once */
     struct sigdev_config config = {
         .host = argv[1],
         .port = (uint16_t)atoi(argv[2]),
