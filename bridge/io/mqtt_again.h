@@ -14,10 +14,10 @@
  *
  * So a message is a repetition when identifier, topic, payload and RETAIN are those of one of the
  * last ones, and each further one when it is like one after that. The first that is not ends it; so
- * does the first SUBACK, because what a subscription brings may be like what an earlier one brought,
- * and is wanted. What remains possible: a broker that goes on from the same file for the second time
- * gives a new message the identifier that the same message had then, before its first SUBACK. That
- * is the bridge's own status, as a rule.
+ * does the first SUBACK, because what a subscription brings may be like what an earlier one
+ * brought, and is wanted. What remains possible: a broker that goes on from the same file for the
+ * second time gives a new message the identifier that the same message had then, before its first
+ * SUBACK. That is the bridge's own status, as a rule.
  *
  * Memory: 8 bytes for each of MQTT_AGAIN_MAX messages. Threads: one owner. */
 #ifndef SIGBRIDGE_IO_MQTT_AGAIN_H
