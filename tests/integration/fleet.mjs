@@ -8,9 +8,9 @@
  *
  * Paths, address and password are replaced; the lines that site.conf has for a site with a bridge are
  * taken as its comment says. Nothing else is changed. */
+import assert from "node:assert/strict";
 import { chownSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import assert from "node:assert/strict";
 import { until } from "./harness.mjs";
 import { authority, certificateOf, Machine, owner, source } from "./machine.mjs";
 import { answerSdp, candidate, inboxTopic, Line, Mqtt, rosterOf, sdp } from "./world.mjs";
@@ -47,7 +47,7 @@ export async function site(name, above, { bridges = false } = {}) {
 
 /* What is at a broker, whoever may see it: with a bridge's rights. */
 export function lookInto(machine) {
-    if (machine.socket && /^listener 0 /m.test(machine.text))
+    if (/^listener 0 /m.test(machine.text))
         return Mqtt.connect("localhost", { protocol: "mqtt+unix", path: machine.socket });
     const own = (end) => readFileSync(authority.path("watcher", end));
     return Mqtt.connect(machine.address(8884), { protocol: "mqtts", ca: [readFileSync(authority.crt)], cert: own("crt"), key: own("key"),

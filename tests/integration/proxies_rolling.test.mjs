@@ -64,6 +64,7 @@ for (const kind of ["nginx", "haproxy"])
             for (const name of ["one", "two", "three"])
                 bridges.push(await start(name));
             proxy = await startProxy(kind, bridges);
+            /* With `since`: else each bridge says when it first saw it. */
             cam = await world.device({ room: ROOM, name: "cam", presence: { kind: "device", since: Date.now() } });
             ledger.members.set("cam", { epoch: 1, kind: "device" });
             cam.client.on("message", (topic, text) => {
