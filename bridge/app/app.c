@@ -432,6 +432,7 @@ int app_run(struct config *c)
     p = (struct parts){.config = c, .started_ms = clock_wall_ms()};
     log_setup((enum log_level)c->log_level, c->log_json);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error of the database, not our end */
     mallopt(M_MMAP_THRESHOLD, MAP_FROM_BYTES);
     raise_descriptor_limit(c);
     p.loop = ev_default_loop(EVFLAG_AUTO);

@@ -10,8 +10,7 @@ struct now parts_now(void)
 static void on_up(void *arg, bool kept)
 {
     struct parts *p = arg;
-    (void)kept;
-    router_bus_up(&p->router, parts_now());
+    router_bus_up(&p->router, kept, parts_now());
 }
 
 static void on_down(void *arg)
@@ -109,7 +108,8 @@ void glue_router(struct parts *p)
     struct router *r = &p->router;
     r->socket_ops = (struct socket_ops){ws_socket_send, ws_socket_close, ws_socket_bind,
                                         ws_socket_part, ws_socket_confirm};
-    r->bus_ops = (struct bus_ops){mqtt_link_publish, mqtt_link_subscribe, mqtt_link_unsubscribe};
+    r->bus_ops = (struct bus_ops){mqtt_link_publish, mqtt_link_subscribe, mqtt_link_unsubscribe,
+                                   mqtt_link_hold};
     r->recorder_ops = (struct recorder_ops){on_record};
     r->ice_ops = (struct ice_ops){put_ice_servers};
     r->ice = p;

@@ -10,6 +10,7 @@
 struct other_bridge {
     struct link in_all;
     bool online;
+    bool awaited;     /* it ran when the connection broke and has not been heard of since */
     int64_t due_us;   /* online: when its status must have been renewed; else when to clear */
     int64_t grace_us; /* until then presence of another run than this is left alone */
     size_t name_len, run_len;
@@ -101,11 +102,15 @@ void bridges_status(struct router *r, struct text name, struct text run, bool on
     if (fresh || o->online != online)
         o->grace_us = now + BRIDGES_GRACE_US;
     o->online = online;
-    o->due_us = online     ? now + INT64_C(1000000) * BRIDGES_EXPIRY_S
-                : retained ? now + BRIDGES_GRACE_US
-                           : now;
+    o->awaited = o->awaited && !online;
+    /* A broker that goes down sends everybody's wills: ours breaks off a moment later. */
+    bool sure = !retained && r->watch.complete;
+    o->due_us = online ? now + INT64_C(1000000) * BRIDGES_EXPIRY_S
+                : sure ? now + BRIDGES_WILL_US
+                       : now + BRIDGES_GRACE_US;
     check_at(r, o->due_us);
     check_at(r, o->grace_us);
+    watch_bridges_back(r);
 }
 
 void bridges_restart(struct router *r)
@@ -115,6 +120,7 @@ void bridges_restart(struct router *r)
     LIST_EACH(l, &b->all)
     {
         struct other_bridge *o = LIST_ITEM(l, struct other_bridge, in_all);
+        o->awaited = o->online || o->due_us > r->now.mono_us;
         o->due_us = o->grace_us = due_us;
     }
     b->check_us = due_us;
@@ -144,10 +150,12 @@ bool bridges_first(const struct router *r)
     return true;
 }
 
-bool bridges_runs(const struct router *r, struct text name, struct text run)
+enum bridge_state bridges_state(const struct router *r, struct text name, struct text run)
 {
     const struct other_bridge *o = find(&r->bridges, name);
-    return o && o->online && (text_end(&run) || text_same(run_of(o), run));
+    if (!o || (!text_end(&run) && !text_same(run_of(o), run)))
+        return BRIDGE_GONE;
+    return o->online ? BRIDGE_RUNS : o->due_us > r->now.mono_us ? BRIDGE_DOUBTFUL : BRIDGE_GONE;
 }
 
 bool bridges_others_run(const struct router *r)
@@ -156,6 +164,14 @@ bool bridges_others_run(const struct router *r)
     if (LIST_ITEM(l, struct other_bridge, in_all)->online)
         return true;
     return false;
+}
+
+bool bridges_are_back(const struct router *r)
+{
+    LIST_EACH(l, &r->bridges.all)
+    if (LIST_ITEM(l, struct other_bridge, in_all)->awaited)
+        return false;
+    return true;
 }
 
 static bool starts_with(struct text t, struct text start)

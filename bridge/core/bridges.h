@@ -6,7 +6,8 @@
  * it clears what dead ones left. One that watches only some rooms clears what it sees there.
  *
  * A bridge is dead when its will fires, when it does not renew its status, or when no status of it
- * comes with the presence that names it. Only the first is certain at once; the others wait
+ * comes with the presence that names it. The first is nearly certain: only a broker that goes down
+ * sends wills of those who live, and BRIDGES_WILL_US later we know that. The others wait
  * BRIDGES_GRACE_US, in which a bridge that lost its broker like us comes back. Threads: the loop's.
  */
 #ifndef SIGBRIDGE_CORE_BRIDGES_H
@@ -21,6 +22,8 @@
 
 /* The same for all bridges, whatever their configuration: seconds. */
 enum { BRIDGES_MAX = 1024, BRIDGES_RENEW_S = 60, BRIDGES_EXPIRY_S = 180 };
+
+#define BRIDGES_WILL_US INT64_C(2000000)
 
 #define BRIDGES_GRACE_US                                                                           \
     INT64_C(8000000) /* the longest pause between two attempts to connect: 5 s */
@@ -44,9 +47,13 @@ void bridges_restart(struct router *r);
 /* A roster came in: what dead bridges left may be in it. */
 void bridges_check(struct router *r);
 void bridges_tick(struct router *r);
-/* Does this run of another bridge go on, as far as we know? run: empty for any. */
-bool bridges_runs(const struct router *r, struct text name, struct text run);
+enum bridge_state { BRIDGE_RUNS, BRIDGE_DOUBTFUL, BRIDGE_GONE };
+
+/* What is known of this run of another bridge. run: empty for any. */
+enum bridge_state bridges_state(const struct router *r, struct text name, struct text run);
 bool bridges_others_run(const struct router *r);
+/* Has every bridge that ran said so since we are connected? */
+bool bridges_are_back(const struct router *r);
 struct presence_info;
 /* Is this the presence of a session that went with its bridge? */
 bool bridges_left_behind(struct router *r, const struct presence_info *i);

@@ -26,7 +26,8 @@ struct delivery *delivery_create(struct session *s, enum msg_type type, struct t
     d->to_len = put(d, d->id_len, to);
     d->call_len = put(d, (size_t)d->id_len + d->to_len, call);
     list_init(&d->in_session);
-    list_add(&s->deliveries, &d->in_session);
+    if (s)
+        list_add(&s->deliveries, &d->in_session);
     return d;
 }
 

@@ -14,7 +14,7 @@
 struct session;
 
 struct delivery {
-    struct session *session; /* NULL: it ended meanwhile */
+    struct session *session; /* NULL: it ended meanwhile, or the message is the bridge's */
     struct link in_session;
     int64_t started_us;
     enum msg_type type;

@@ -401,7 +401,8 @@ static void leave_room(struct router *r, struct room *room)
 {
     if (!room)
         return;
-    watch_release(r, room);
+    if (r->bus_up) /* else what it leaves behind is cleared when the roster comes again */
+        watch_release(r, room);
     registry_tidy_room(&r->registry, room);
 }
 

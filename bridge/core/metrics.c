@@ -172,6 +172,9 @@ void metrics_put(const struct metrics *m, struct buf *b)
     metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"resume_window\"}", m->away_expired);
     metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"replay\"}", m->replay_overflows);
     metric_value(b, "sigbridge_sessions_lost_total", "{bound=\"sessions\"}", m->away_refused);
+    counter(b, "sigbridge_devices_found_gone_total",
+            "Devices whose presence outlived a broker, and who did not listen any more.",
+            m->probed_away);
     counter(b, "sigbridge_redelivered_total",
             "Messages from MQTT that had come before and were not passed on again.",
             m->redelivered);

@@ -31,7 +31,7 @@ struct metrics {
     uint64_t tokens_refused, tokens_expired, rate_closed;
     struct transit_count transit;
     uint64_t resumed_here, takeovers, takeovers_failed, handovers, handovers_refused;
-    uint64_t away_expired, away_refused, replay_overflows, redelivered;
+    uint64_t away_expired, away_refused, replay_overflows, redelivered, probed_away;
     uint64_t acks, joins, leaves, replaced, duplicates;
     uint64_t presence_frames, presence_changes;
     uint64_t dropped[METRIC_DROPS];

@@ -51,6 +51,8 @@ struct bus_ops {
      * that the broker refuses comes back through router_refused(). */
     void (*subscribe)(void *bus, const char *const *filters, size_t count);
     void (*unsubscribe)(void *bus, const char *filter);
+    /* While on, what is not `ours` waits as if the broker were away. */
+    void (*hold)(void *bus, bool on);
 };
 
 /* The ICE servers as a JSON array, with credentials for `peer` that begin to count now. */

@@ -50,6 +50,7 @@ struct peer {
     const char *left_reason;     /* static; why it went, or will go */
     const char *replaced_reason; /* static; why the one went that was told before `replaced` */
     uint32_t generation;         /* of the roster in which it was last seen */
+    uint32_t spoke;              /* and of that in which it last published itself, live */
     bool told;                   /* members know that it is here */
     bool replaced;               /* another one under the same name since members were told */
     uint8_t name_len;

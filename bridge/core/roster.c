@@ -12,6 +12,7 @@
 /* A device gets this long beyond its ttl: clocks and networks are not exact. */
 #define TTL_GRACE_US INT64_C(1000000)
 #define TTL_RETRY_US INT64_C(10000000)
+#define RECHECK_US   INT64_C(1000000)
 #define RESTORE_US   INT64_C(1000000) /* between two repairs of the same presence */
 
 /* Reasons come from other bridges as text; only known words are believed. */
@@ -151,7 +152,7 @@ static bool set_info(struct router *r, struct peer *p, const struct presence *pr
     bool moved = same && !text_same(info_via(old), presence->via);
     if (p->told && !same && !p->replaced) {
         p->replaced = true;
-        p->replaced_reason = old ? "replaced" : p->left_reason;
+        p->replaced_reason = old && !p->left_reason ? "replaced" : p->left_reason;
     }
     p->info = info;
     p->left_reason = NULL;
@@ -226,54 +227,82 @@ static void gone(struct router *r, const struct topic *t, const char *reason)
  * earlier run or an outage left behind. Live, it is the echo of a session of this run that has just
  * ended; its end may follow, but not when it ended during an outage and libmosquitto sent the
  * presence once more after it. */
-static void ownerless(struct router *r, const struct peer *p, struct text sid, bool retained)
+static void ownerless(struct router *r, const struct topic *t, const struct peer *p,
+                      struct text sid, bool retained)
 {
     size_t run = SESSION_RUN_LEN;
     const char *fallback = retained ? "bridge-restart" : "closed";
     if (retained || (text_len(&sid) > run && text_equals(text_of(sid.p, run), r->o.run)))
-        roster_clear(r, room_name(p->room), peer_name(p),
-                     p->left_reason ? p->left_reason : fallback, NULL);
+        roster_clear(r, t->room, t->peer, p && p->left_reason ? p->left_reason : fallback, NULL);
+}
+
+/* Somebody is there whom we have no memory for: the broker tells us again in a moment. */
+static void missed(struct router *r, struct room *room)
+{
+    if (room)
+        registry_tidy_room(&r->registry, room);
+    r->recheck_us = r->now.mono_us + RECHECK_US;
+}
+
+/* Whose it is, and what that means for a session of ours under this name. */
+static void settle(struct router *r, struct peer *p, const struct presence *presence)
+{
+    struct session *s = p->session;
+    struct room *room = p->room;
+    bool ours = text_equals(presence->via, r->o.bridge);
+    bool same = s && p->info && same_holder(p->info, presence);
+    if (ours && !text_equals(presence->sid, s->sid))
+        return; /* the echo of an earlier session of the same name: the newer one's is behind it */
+    if (!ours && same && s->state == SESSION_JOINED)
+        return; /* the echo of the bridge that had it before */
+    bool replaced = !ours && !same && s && s->state == SESSION_JOINED;
+    bool handed = !ours && same && s->state == SESSION_HANDING;
+    if (replaced)
+        membership_replaced(r, s);
+    if (!set_info(r, p, presence))
+        missed(r, NULL);
+    else if (ours && s->state == SESSION_JOINING)
+        membership_arrived(r, s);
+    if (handed)
+        handover_done(r, s, presence->via); /* p may be gone */
+    else if (replaced)
+        watch_release(r, room);
 }
 
 static void here(struct router *r, const struct topic *t, const struct presence *presence,
                  bool retained)
 {
     struct room *room = registry_room(&r->registry, t->room);
+    struct peer *p = room ? registry_peer(room, t->peer) : NULL;
     if (!r->o.watch_all && !(room && room->watch.wanted))
         return; /* on its way when we stopped looking: nobody would tell us of its end */
+    if (text_equals(presence->via, r->o.bridge) && !(p && p->session)) {
+        if (p)
+            p->generation = r->generation;
+        ownerless(r, t, p, presence->sid, retained);
+        return;
+    }
     if (!room && r->registry.rooms.count >= r->o.rooms_max) {
         r->metrics.dropped[DROP_ROOMS]++;
         return;
     }
     if (!room)
         room = registry_make_room(&r->registry, t->room);
-    struct peer *p = room ? registry_make_peer(&r->registry, room, t->peer) : NULL;
-    if (!p)
+    p = room ? registry_make_peer(&r->registry, room, t->peer) : NULL;
+    if (!p) {
+        missed(r, room);
         return;
-    struct session *s = p->session;
-    bool ours = text_equals(presence->via, r->o.bridge);
-    bool same = s && p->info && same_holder(p->info, presence);
+    }
     p->generation = r->generation;
-    if (!ours && same && s->state == SESSION_HANDING) {
-        (void)set_info(r, p, presence);
-        handover_done(r, s, presence->via);
-        return;
-    }
-    if (!ours && same && s->state == SESSION_JOINED)
-        return; /* the echo of the bridge that had it before */
-    if (ours && !s) {
-        ownerless(r, p, presence->sid, retained);
-    } else if (ours && !text_equals(presence->sid, s->sid)) {
-        /* The echo of an earlier session of the same name: the newer one's is behind it. */
-    } else if (!ours && s && s->state == SESSION_JOINED) {
-        membership_replaced(r, s);
-        (void)set_info(r, p, presence);
-        watch_release(r, room);
-    } else if (set_info(r, p, presence) && ours && s->state == SESSION_JOINING) {
-        membership_arrived(r, s);
-    }
-    registry_tidy_peer(&r->registry, p);
-    registry_tidy_room(&r->registry, room);
+    if (!retained)
+        p->spoke = r->generation;
+    settle(r, p, presence);
+    room = registry_room(&r->registry, t->room);
+    p = room ? registry_peer(room, t->peer) : NULL;
+    if (p)
+        registry_tidy_peer(&r->registry, p);
+    if (room)
+        registry_tidy_room(&r->registry, room);
 }
 
 void roster_message(struct router *r, const struct topic *t, struct text payload, bool retained,

@@ -9,6 +9,7 @@
 #include "core/inbound.h"
 #include "core/membership.h"
 #include "core/outbound.h"
+#include "core/probe.h"
 #include "core/resume.h"
 #include "core/roster.h"
 #include "core/takeover.h"
@@ -400,12 +401,14 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
         on_member_message(r, s, &e);
 }
 
-void router_bus_up(struct router *r, struct now now)
+void router_bus_up(struct router *r, bool kept, struct now now)
 {
     r->now = now;
     r->bus_up = true;
     unsubscribe_stale(r);
-    watch_restart(r);
+    watch_restart(r, kept);
+    if (!kept)
+        probe_restart(r);
 }
 
 void router_bus_down(struct router *r, struct now now)
@@ -453,7 +456,12 @@ void router_published(struct router *r, struct delivery *d, enum status status, 
     r->now = now;
     if (d->session && status == STATUS_OK)
         metrics_puback(&r->metrics, now.mono_us - d->started_us);
-    outbound_published(r, d, status, found);
+    if (d->type == MSG_PING) {
+        probe_published(r, d, status, found);
+        delivery_destroy(d);
+    } else {
+        outbound_published(r, d, status, found);
+    }
 }
 
 void router_refused(struct router *r, const char *filter, struct now now)
@@ -472,6 +480,11 @@ int64_t router_tick(struct router *r, struct now now)
     takeover_tick(r);
     handover_tick(r);
     roster_tick(r);
+    if (r->recheck_us && r->recheck_us <= now.mono_us && r->bus_up) {
+        r->recheck_us = 0;
+        watch_restart(r, true);
+    }
+    probe_tick(r);
     watch_tick(r);
     bridges_tick(r);
     return now.mono_us + TICK_US;
@@ -523,7 +536,7 @@ void router_drain(struct router *r, const char *reason, int64_t within_us, struc
         l = l->next;
         if (s->socket)
             tell_closing(r, s, reason, wait ? within_us : 0);
-        if (s->away || s->state == SESSION_HANDING || (wait && s->socket && lay_aside(r, s)))
+        if ((wait && s->away) || s->state == SESSION_HANDING || (wait && s->socket && lay_aside(r, s)))
             continue;
         membership_leave(r, s, "drain", text_of_str(""));
         router_close_socket(r, s, 1012, reason);

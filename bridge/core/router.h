@@ -94,6 +94,11 @@ struct router {
     int64_t started_ms;
     int64_t status_due_us;  /* when our status must be published again */
     int64_t fence_retry_us; /* when the last fence goes out again, if one is still waited for */
+    /* The broker began anew: until then nobody is missed because his presence is not there yet. */
+    int64_t missing_until_us;
+    int64_t probe_us;       /* when devices are asked whether they are there; 0: never */
+    int64_t hold_until_us;  /* and clients' messages wait for the other bridges; 0: they do not */
+    int64_t recheck_us;     /* when the roster is asked for anew, for want of memory; 0: never */
     int64_t roster_late_us; /* when a missing roster is worth a word; 0: it is not */
     struct link stale;      /* struct stale_filter: to be unsubscribed when the broker is back */
     struct rate error_replies;
@@ -125,9 +130,10 @@ void router_close(struct router *r, struct session *s, const char *reason, bool 
                   struct now now);
 void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now);
 
-/* From the broker: connection up or down, a message, the outcome of a publication (found: false
- * when PUBACK said 0x10; STATUS_OK, or why the broker did not take it), a refused subscription. */
-void router_bus_up(struct router *r, struct now now);
+/* From the broker: connection up (kept: with what it held for us) or down, a message, the outcome
+ * of a publication (found: false when PUBACK said 0x10; STATUS_OK, or why the broker did not take
+ * it), a refused subscription. */
+void router_bus_up(struct router *r, bool kept, struct now now);
 void router_bus_down(struct router *r, struct now now);
 void router_bus_message(struct router *r, const char *topic, struct text payload, bool retained,
                         struct text reason, struct now now);

@@ -125,12 +125,14 @@ static bool ask(struct router *r, struct session *s)
 void takeover_begin(struct router *r, struct session *s, const struct takeover_wish *wish)
 {
     size_t secret = text_len(&wish->secret);
-    if (!r->watch.complete || r->draining || r->asking_count >= TAKEOVER_MAX) {
+    enum bridge_state other = bridges_state(r, wish->bridge, wish->run);
+    if (!r->watch.complete || other == BRIDGE_DOUBTFUL || r->draining ||
+        r->asking_count >= TAKEOVER_MAX) {
         resume_later(r, s, wish->id);
         return;
     }
     struct takeover *t = NULL;
-    if (secret == SESSION_SECRET_LEN && bridges_runs(r, wish->bridge, wish->run))
+    if (secret == SESSION_SECRET_LEN && other == BRIDGE_RUNS)
         t = calloc(1, sizeof *t);
     if (!t) {
         resume_expired(r, s, wish->id);
@@ -339,19 +341,19 @@ static void put_name(struct buf *b, const char *name, size_t len, size_t *count)
 }
 
 /* One frame that makes of the roster that its client knows the one that is here. */
-static void correct_roster(struct router *r, struct session *s)
+static void correct_roster(struct router *r, struct session *s, struct known *known)
 {
     struct buf *b = &r->out;
     struct map names;
     size_t at = 0, left = 0, joined = 0;
     struct peer *p;
     map_init(&names);
-    for (struct known *k = s->takeover->known; k; k = k->next)
+    for (struct known *k = known; k; k = k->next)
         if (!map_get(&names, k->name, k->len))
             (void)map_put(&names, k->name, k->len, k);
     buf_clear(b);
     buf_str(b, "{\"type\":\"presence\"");
-    for (struct known *k = s->takeover->known; k; k = k->next) {
+    for (struct known *k = known; k; k = k->next) {
         p = registry_peer(s->peer->room, text_of(k->name, k->len));
         k->here = p && p->info && p->info->said_ms == k->since_ms;
         if (!k->here)
@@ -388,6 +390,7 @@ static void deliver_held(struct router *r, struct session *s, struct takeover *t
 static void complete(struct router *r, struct session *s, const struct json_member *m, size_t n)
 {
     struct takeover *t = s->takeover;
+    void *socket = s->socket;
     if (t->phase != PASSED || !read_state(r, s, m, n)) {
         fail(r, s);
         return;
@@ -400,8 +403,10 @@ static void complete(struct router *r, struct session *s, const struct json_memb
     r->asking_count--;
     r->metrics.takeovers++;
     membership_resumed(r, s);
-    correct_roster(r, s);
     s->takeover = NULL;
+    s->socket = NULL; /* nothing goes out in front of `resumed` */
+    correct_roster(r, s, t->known);
+    s->socket = socket;
     if (s->socket)
         welcome_resumed(r, s);
     deliver_held(r, s, t);

@@ -10,6 +10,7 @@
 /* Far more than a large roster takes. */
 #define ROSTER_LATE_US INT64_C(5000000)
 #define FENCE_RETRY_US INT64_C(10000000)
+#define HOLD_US        INT64_C(2000000)
 
 static struct text any(void)
 {
@@ -80,9 +81,37 @@ void watch_publish_status(struct router *r, bool online)
     r->status_due_us = r->now.mono_us + INT64_C(1000000) * BRIDGES_RENEW_S;
 }
 
-void watch_restart(struct router *r)
+/* Members of other bridges hear of a message only once those bridges have subscribed again. */
+static void hold_messages(struct router *r)
+{
+    if (bridges_are_back(r))
+        return;
+    r->hold_until_us = r->now.mono_us + HOLD_US;
+    r->bus_ops.hold(r->bus, true);
+}
+
+static void release_messages(struct router *r)
+{
+    if (!r->hold_until_us)
+        return;
+    r->hold_until_us = 0;
+    r->bus_ops.hold(r->bus, false);
+}
+
+void watch_bridges_back(struct router *r)
+{
+    if (r->watch.complete && bridges_are_back(r))
+        release_messages(r);
+}
+
+void watch_restart(struct router *r, bool kept)
 {
     r->generation++;
+    bridges_restart(r);
+    if (!kept) {
+        r->missing_until_us = r->now.mono_us + BRIDGES_GRACE_US;
+        hold_messages(r);
+    }
     watch_publish_status(r, !r->draining);
     buf_clear(&r->topic);
     topic_bridge_inbox(&r->topic, r->o.prefix, text_of_str(r->o.bridge), any());
@@ -100,7 +129,6 @@ void watch_restart(struct router *r)
                 subscribe_room(r, room);
     }
     /* In front of the fence: who else runs is known with the roster. */
-    bridges_restart(r);
     buf_clear(&r->topic);
     topic_bridge_status(&r->topic, r->o.prefix, any());
     subscribe_topic(r);
@@ -120,8 +148,27 @@ void watch_lost(struct router *r)
         list_remove(l);
     r->watch.complete = false;
     r->roster_late_us = 0;
+    release_messages(r);
     while ((room = map_next(&r->registry.rooms, &at)))
         room->watch.complete = false;
+}
+
+static void remove_unseen(struct router *r, struct room *room)
+{
+    size_t at = 0;
+    struct peer *p;
+    while ((p = map_next(&room->peers, &at)))
+        if (!p->session && p->generation != r->generation)
+            roster_remove(r, p, p->left_reason ? p->left_reason : "missed");
+}
+
+static void remove_all_unseen(struct router *r)
+{
+    size_t at = 0;
+    struct room *room;
+    while ((room = map_next(&r->registry.rooms, &at)))
+        if (watch_complete(r, room))
+            remove_unseen(r, room);
 }
 
 /* Renews the status, repeats a fence that got lost. Mosquitto grants every subscription and keeps
@@ -134,6 +181,12 @@ void watch_tick(struct router *r)
     /* A broker drops messages beyond its queue's limit, and an ACL can be mended meanwhile. */
     if (r->bus_up && !list_empty(&r->fences) && r->fence_retry_us <= r->now.mono_us)
         publish_fence(r);
+    if (r->hold_until_us && r->hold_until_us <= r->now.mono_us)
+        release_messages(r);
+    if (r->missing_until_us && r->missing_until_us <= r->now.mono_us && r->watch.complete) {
+        r->missing_until_us = 0;
+        remove_all_unseen(r);
+    }
     if (!r->roster_late_us || r->now.mono_us < r->roster_late_us)
         return;
     r->roster_late_us = 0;
@@ -174,15 +227,6 @@ void watch_release(struct router *r, struct room *room)
         roster_remove(r, p, p->left_reason ? p->left_reason : "unwatched");
 }
 
-static void remove_unseen(struct router *r, struct room *room)
-{
-    size_t at = 0;
-    struct peer *p;
-    while ((p = map_next(&room->peers, &at)))
-        if (!p->session && p->generation != r->generation)
-            roster_remove(r, p, p->left_reason ? p->left_reason : "missed");
-}
-
 static void sweep_history(struct router *r)
 {
     struct record rec = {.what = RECORD_SWEEP, .at_ms = r->now.wall_ms};
@@ -194,19 +238,19 @@ static void sweep_history(struct router *r)
 
 static void completed(struct router *r, struct watch *w)
 {
-    size_t at = 0;
-    struct room *room;
     w->complete = true;
     list_remove(&w->waiting);
     bridges_check(r);
     if (w != &r->watch) {
-        remove_unseen(r, LIST_ITEM(w, struct room, watch));
+        if (!r->missing_until_us)
+            remove_unseen(r, LIST_ITEM(w, struct room, watch));
         return;
     }
     r->roster_late_us = 0;
-    while (r->o.watch_all && (room = map_next(&r->registry.rooms, &at)))
-        remove_unseen(r, room);
+    if (r->o.watch_all && !r->missing_until_us)
+        remove_all_unseen(r);
     sweep_history(r);
+    watch_bridges_back(r);
 }
 
 static void fence_returned(struct router *r, uint64_t fence)

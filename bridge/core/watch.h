@@ -8,9 +8,12 @@
 
 #include "core/router.h"
 
-/* Everything anew after a (re)connect: subscriptions, roster, our status. */
-void watch_restart(struct router *r);
+/* Everything anew after a (re)connect: subscriptions, roster, our status. kept: the broker still
+ * has what it held for us, so it did not begin anew. */
+void watch_restart(struct router *r, bool kept);
 void watch_lost(struct router *r);
+/* Another bridge was heard of: all that ran before may be back. */
+void watch_bridges_back(struct router *r);
 void watch_tick(struct router *r); /* renews the status; says so when the roster does not come */
 bool watch_complete(const struct router *r, const struct room *room);
 void watch_room(struct router *r, struct room *room); /* presence.scope = rooms */

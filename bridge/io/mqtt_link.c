@@ -171,6 +171,14 @@ static void pump(struct mqtt_link *l)
     watch_writes(l);
 }
 
+void mqtt_link_hold(void *bus, bool on)
+{
+    struct mqtt_link *l = bus;
+    mqtt_queue_hold(&l->queue, on);
+    if (!on) /* what waits goes out from the loop */
+        ev_timer_start(l->loop, &l->rest);
+}
+
 enum status mqtt_link_publish(void *bus, const struct publication *p)
 {
     struct mqtt_link *l = bus;
@@ -551,6 +559,7 @@ void mqtt_link_stop(struct mqtt_link *l)
     mqtt_again_release(&l->again);
     mqtt_resolve_release(&l->resolve);
     struct link *at;
+    mqtt_queue_hold(&l->queue, false);
     while ((at = list_first(&l->queue.in_flight)) || (at = list_first(&l->queue.waiting))) {
         struct mqtt_item *i = LIST_ITEM(at, struct mqtt_item, at);
         mqtt_link_finish(l, i, STATUS_UNAVAILABLE, i->handed);

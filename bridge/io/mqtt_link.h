@@ -85,6 +85,7 @@ enum status mqtt_link_start(struct mqtt_link **out, struct ev_loop *loop,
 enum status mqtt_link_publish(void *bus, const struct publication *p);
 void mqtt_link_subscribe(void *bus, const char *const *filters, size_t count);
 void mqtt_link_unsubscribe(void *bus, const char *filter);
+void mqtt_link_hold(void *bus, bool on);
 
 bool mqtt_link_connected(const struct mqtt_link *l);
 const char *mqtt_link_trouble(const struct mqtt_link *l); /* why not, as a sentence; never NULL */

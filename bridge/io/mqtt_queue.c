@@ -7,6 +7,7 @@ void mqtt_queue_init(struct mqtt_queue *q, size_t bytes_max)
 {
     *q = (struct mqtt_queue){.bytes_max = bytes_max};
     list_init(&q->waiting);
+    list_init(&q->held);
     list_init(&q->in_flight);
     map_init(&q->latest);
 }
@@ -96,7 +97,7 @@ struct mqtt_item *mqtt_queue_add(struct mqtt_queue *q, const struct publication 
         *why = STATUS_NO_MEMORY;
         return NULL;
     }
-    list_add(&q->waiting, &i->at);
+    list_add(q->holding && !p->ours ? &q->held : &q->waiting, &i->at);
     q->waiting_count++;
     count(q, i, true);
     if (!at_once && is_replaceable(p))
@@ -119,7 +120,26 @@ struct mqtt_item *mqtt_queue_next(const struct mqtt_queue *q)
 
 bool mqtt_queue_free(const struct mqtt_queue *q, const struct publication *p)
 {
-    return q->waiting_count == 0 && fits_window(q, size_of(p));
+    bool passes = q->holding ? p->ours && list_empty(&q->waiting) : q->waiting_count == 0;
+    return passes && fits_window(q, size_of(p));
+}
+
+void mqtt_queue_hold(struct mqtt_queue *q, bool on)
+{
+    struct link *l = q->waiting.next;
+    q->holding = on;
+    while (on && l != &q->waiting) {
+        struct mqtt_item *i = LIST_ITEM(l, struct mqtt_item, at);
+        l = l->next;
+        if (i->ours)
+            continue;
+        list_remove(&i->at);
+        list_add(&q->held, &i->at);
+    }
+    while (!on && (l = list_first(&q->held))) {
+        list_remove(l);
+        list_add(&q->waiting, l);
+    }
 }
 
 void mqtt_queue_sent(struct mqtt_queue *q, struct mqtt_item *i, int mid, int64_t now_us)

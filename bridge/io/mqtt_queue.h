@@ -41,8 +41,10 @@ struct mqtt_item {
 
 struct mqtt_queue {
     struct link waiting;
+    struct link held; /* clients' messages that wait behind all others, while holding */
+    bool holding;
     struct link in_flight;
-    size_t waiting_count, in_flight_count;
+    size_t waiting_count, in_flight_count; /* waiting: the held ones, too */
     size_t in_flight_bytes;
     size_t bytes; /* of clients' messages that wait */
     size_t bytes_max;
@@ -61,6 +63,8 @@ struct mqtt_item *mqtt_queue_next(const struct mqtt_queue *q);
 /* Whether a message could be sent this moment without one that waits in front of it. */
 bool mqtt_queue_free(const struct mqtt_queue *q, const struct publication *p);
 void mqtt_queue_sent(struct mqtt_queue *q, struct mqtt_item *i, int mid, int64_t now_us);
+/* Clients' messages are held back, and go out in their order afterwards; ours pass them. */
+void mqtt_queue_hold(struct mqtt_queue *q, bool on);
 /* The connection broke: what was in flight waits again, in front, and as old as it is. */
 void mqtt_queue_return(struct mqtt_queue *q);
 /* When the one that has been in flight for longest was sent; -1: none is. */

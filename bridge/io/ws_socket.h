@@ -31,7 +31,7 @@ struct ws_socket {
     unsigned char ping_number; /* what the last one carries: its pong carries it, too */
     uint64_t mark;             /* of what was written last (core/frame.h) */
     uint64_t ping_mark;        /* of what was written in front of the ping */
-    bool silent;               /* it is given up because it answers no ping */
+    bool silent;               /* it broke, or is given up because it answers no ping */
     bool peer_ended;           /* its Close came first, */
     bool said_goodbye;         /* with a code that says that it meant to: 1000, 1001 */
     struct frame *first, *last;

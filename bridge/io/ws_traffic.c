@@ -85,6 +85,7 @@ void ws_socket_send(void *socket, struct frame *f)
     if (!taken) {
         /* Much came in one turn of the loop. Slow is only who does not take it now. */
         if (!write_queue(s, INT_MAX)) {
+            s->silent = true; /* nobody meant it to end */
             cut(s, 1011, "the connection broke", "closed");
             return;
         }

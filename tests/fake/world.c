@@ -138,6 +138,12 @@ static void on_unsubscribe(void *bus, const char *filter)
     }
 }
 
+static void on_hold(void *bus, bool on)
+{
+    struct world *w = bus;
+    w->held = on;
+}
+
 static void on_record(void *recorder, const struct record *r)
 {
     struct world *w = recorder;
@@ -258,12 +264,12 @@ void world_init(struct world *w, bool watch_all)
         .away_max = 4,
     };
     struct router_options o = options;
-    *w = (struct world){.now = {1000000, 1700000000000}, .publish_room = SIZE_MAX};
+    *w = (struct world){.now = {1000000, 1700000000000}, .publish_room = SIZE_MAX, .kept = true};
     o.watch_all = watch_all;
     if (router_init(&w->router, &o, w->now) != STATUS_OK)
         fail("out of memory");
     w->router.socket_ops = (struct socket_ops){on_send, on_close, on_bind, on_part, on_confirm};
-    w->router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe};
+    w->router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe, on_hold};
     w->router.recorder_ops = (struct recorder_ops){on_record};
     w->router.ice_ops = (struct ice_ops){put_servers};
     w->router.bus = w->router.recorder = w;
@@ -345,7 +351,7 @@ void world_drop_link(struct world *w)
 
 void world_restore_link(struct world *w)
 {
-    router_bus_up(&w->router, w->now);
+    router_bus_up(&w->router, w->kept, w->now);
 }
 
 const char *world_read(struct world_socket *s)

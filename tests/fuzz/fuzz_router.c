@@ -238,6 +238,12 @@ static void on_unsubscribe(void *bus, const char *filter)
     require(filter[0] != '\0');
 }
 
+static void on_hold(void *bus, bool on)
+{
+    (void)bus;
+    (void)on;
+}
+
 static void on_record(void *recorder, const struct record *r)
 {
     (void)recorder;
@@ -304,7 +310,7 @@ static void step(uint8_t code, uint8_t arg, const char *bytes, size_t len)
         break;
     case 5:
         if (arg & 1)
-            router_bus_up(&router, now);
+            router_bus_up(&router, arg & 1, now);
         else
             router_bus_down(&router, now);
         break;
@@ -386,7 +392,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     now = (struct now){1000000, 1000};
     require(router_init(&router, &o, now) == STATUS_OK);
     router.socket_ops = (struct socket_ops){on_send, on_close};
-    router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe};
+    router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe, on_hold};
     router.recorder_ops = (struct recorder_ops){on_record};
     router.ice_ops = (struct ice_ops){put_servers};
     if (size)

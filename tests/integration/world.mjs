@@ -330,30 +330,29 @@ export function checkReceived(peer) {
     }
 }
 
+/* Did frames follow `resumed` that it missed? */
+const missed = (peer, resumed) => {
+    const rest = peer.received.slice(peer.received.indexOf(resumed) + 1);
+    const next = rest.find((m) => m.seq !== undefined || m.type === "joined");
+    return next !== undefined && next.type !== "joined" && next.seq <= resumed.seq;
+};
+
 /* Who a session believes is there, from what it was told: Map name -> {peer, kind, meta, since}. */
 export function rosterOf(peer) {
     const roster = new Map();
     let self, resumed;
     for (const message of peer.received) {
-        if (message.type === "resumed") {
-            resumed = message;
+        if (message.type === "resumed" || message.type === "joined") {
+            resumed = message.type === "resumed" ? message : undefined;
+            roster.clear();
             self = message.peer;
         }
         /* Up to there the frames tell of changes to a roster that this socket has not been given. */
-        if (resumed && (message === resumed || message.seq < resumed.seq)) {
-            if (message === resumed && !peer.received.some((m) => m !== resumed && m.seq <= resumed.seq))
+        if (resumed && (message.seq === undefined || message.seq <= resumed.seq)) {
+            if (message === resumed ? !missed(peer, resumed) : message.seq === resumed.seq)
                 for (const info of resumed.peers)
                     roster.set(info.peer, info);
             continue;
-        }
-        if (resumed && message.seq === resumed.seq) {
-            for (const info of resumed.peers)
-                roster.set(info.peer, info);
-            continue;
-        }
-        if (message.type === "joined") {
-            roster.clear();
-            self = message.peer;
         }
         for (const { peer: name } of message.left ?? [])
             assert.ok(roster.delete(name), `${peer.name} is told that ${name} left, who was not there`);

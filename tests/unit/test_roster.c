@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HAS(frame, part)   assert_non_null(strstr((frame), (part)))
@@ -163,7 +164,7 @@ static void another_bridges_end_clears_its_sessions(void **state)
     /* The will of an earlier run, late: the run that followed keeps its own. */
     world_publish(&w, "p/bridges/b2/status", "{\"online\":false,\"run\":\"old\"}", true);
     world_settle(&w);
-    world_later(&w, 250);
+    world_later(&w, 2000);
     world_settle(&w);
     HAS(world_read(&a), "\"left\":[{\"peer\":\"x\",\"reason\":\"bridge-gone\"}]");
     assert_string_equal(world_read(&a), "");
@@ -202,9 +203,80 @@ static void the_history_is_complete(void **state)
     world_release(&w);
 }
 
+/* Devices that a broker still has after it began anew: who does not listen is gone. */
+static void a_device_that_vanished_with_its_broker(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *presence;
+        bool kept, listens, speaks, here;
+        int64_t later_ms;
+    } rows[] = {
+        {"not before it had time to come back", "{}", false, false, false, true, 29000},
+        {"it does not listen", "{}", false, false, false, false, 30001},
+        {"it listens", "{}", false, true, false, true, 30001},
+        {"it has published anew, and subscribes in a moment", "{}", false, false, true, true,
+         30001},
+        {"its ttl finds it out", "{\"ttl\":3600}", false, false, false, true, 30001},
+        {"the broker kept what it had for us", "{}", true, false, false, true, 30001},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        world_init(&w, true);
+        world_publish(&w, "p/rooms/r/peers/cam/presence", rows[i].presence, true);
+        world_settle(&w);
+        world_drop_link(&w);
+        w.kept = rows[i].kept;
+        world_restore_link(&w);
+        world_settle(&w);
+        if (rows[i].listens) /* the fake has one subscriber for all: any filter will do */
+            w.router.bus_ops.subscribe(&w, &(const char *){"p/rooms/r/peers/cam/in/+"}, 1);
+        if (rows[i].speaks)
+            world_publish(&w, "p/rooms/r/peers/cam/presence", rows[i].presence, true);
+        world_settle(&w);
+        world_later(&w, rows[i].later_ms);
+        world_settle(&w);
+        bool here = world_retained(&w, "p/rooms/r/peers/cam/presence") != NULL;
+        ROW(rows[i].name, here == rows[i].here);
+        world_release(&w);
+    }
+}
+
+/* A broker that lost everything: nobody is told of an end before the others had time to return. */
+static void nobody_leaves_because_the_broker_forgot(void **state)
+{
+    (void)state;
+    struct world_socket a;
+    world_init(&w, true);
+    world_join(&w, &a, "r", "a");
+    world_publish(&w, "p/rooms/r/peers/cam/presence", "{\"since\":1}", true);
+    world_publish(&w, "p/rooms/r/peers/old/presence", "{\"since\":1}", true);
+    world_settle(&w);
+    while (*world_read(&a))
+        ;
+    world_drop_link(&w);
+    for (size_t i = 0; i < WORLD_RETAINED; i++) {
+        free(w.retained[i].payload);
+        w.retained[i].payload = NULL;
+    }
+    w.kept = false;
+    world_restore_link(&w);
+    world_settle(&w);
+    world_later(&w, 7000);
+    world_publish(&w, "p/rooms/r/peers/cam/presence", "{\"since\":1}", true);
+    world_settle(&w);
+    assert_string_equal(world_read(&a), "");
+    world_later(&w, 1001);
+    world_settle(&w);
+    HAS(world_read(&a), "\"left\":[{\"peer\":\"old\",\"reason\":\"missed\"}]");
+    world_shut(&w, &a);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_device_that_vanished_with_its_broker),
+        cmocka_unit_test(nobody_leaves_because_the_broker_forgot),
         cmocka_unit_test(changes_that_come_together_leave_together),
         cmocka_unit_test(a_blink_is_not_told),
         cmocka_unit_test(who_speaks_was_announced_before),
