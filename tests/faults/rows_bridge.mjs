@@ -3,6 +3,9 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const gone = { told: ["peer-not-found", "guest:peer-not-found", "interrupted", "guest:interrupted", "device:interrupted", "unexpected-answer", 
     "device:unexpected-answer"], rejoin: "victims" };
 
+/* Who has joined this very moment, as in rows_socket.mjs. */
+const fresh = { told: ["guest:interrupted"] };
+
 /* The bridge is killed; the sessions of it that `away` names stay away until the mend. The presence of those
  * is cleared once, by one bridge, within 5 s of the will; that of the others at most once: who comes back
  * first takes its place over. */
@@ -94,6 +97,7 @@ export default [
             context.ending = site.stopBridge(two);
         },
         mend: (site, { ending }) => ending,
+        expects: fresh,
         recovery: { name: "resume elsewhere", of: "own", from: "break" },
         flows: 30_000,
         short: ["idle", "storm"],
@@ -117,6 +121,7 @@ export default [
             context.roll.catch(() => {});
         },
         mend: (site, { roll }) => roll,
+        expects: fresh,
         recovery: { name: "resume elsewhere", of: "own", from: "break" },
         short: ["handshake"],
     },
