@@ -109,7 +109,7 @@ void glue_router(struct parts *p)
     r->socket_ops = (struct socket_ops){ws_socket_send, ws_socket_close, ws_socket_bind,
                                         ws_socket_part, ws_socket_confirm};
     r->bus_ops = (struct bus_ops){mqtt_link_publish, mqtt_link_subscribe, mqtt_link_unsubscribe,
-                                   mqtt_link_hold};
+                                  mqtt_link_hold};
     r->recorder_ops = (struct recorder_ops){on_record};
     r->ice_ops = (struct ice_ops){put_ice_servers};
     r->ice = p;

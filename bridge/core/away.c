@@ -5,6 +5,8 @@
 /* A frame is kept for so long before its client is asked whether it has it. */
 #define CONFIRM_US INT64_C(2000000)
 
+#define UNCONFIRMED_US INT64_C(5000000)
+
 static void keep_until(struct session *s, struct link *list, int64_t when_us)
 {
     list_remove(&s->keeping);
@@ -12,9 +14,21 @@ static void keep_until(struct session *s, struct link *list, int64_t when_us)
     list_add(list, &s->keeping);
 }
 
+/* In order: nearly all wait equally long, so the place is near the end. */
+static void wait_until(struct router *r, struct session *s, int64_t when_us)
+{
+    list_remove(&s->keeping);
+    s->keep_us = when_us;
+    struct link *at = r->away.prev;
+    while (at != &r->away && LIST_ITEM(at, struct session, keeping)->keep_us > when_us)
+        at = at->prev;
+    list_add(at->next, &s->keeping);
+}
+
 bool away_begin(struct router *r, struct session *s)
 {
-    if (s->state != SESSION_JOINED || !(s->known || s->last_secret[0]) || !r->o.resume_window_us)
+    int64_t window_us = r->o.resume_window_us;
+    if (s->state != SESSION_JOINED || s->announce || !window_us)
         return false;
     if (s->visitor && !visitor_go_away(s->visitor)) {
         r->metrics.away_refused++;
@@ -22,7 +36,10 @@ bool away_begin(struct router *r, struct session *s)
     }
     s->away = true;
     s->away_seq = s->seq;
-    keep_until(s, &r->away, r->now.mono_us + r->o.resume_window_us);
+    /* If it never read `joined` it cannot come back, and wants its name again. */
+    if (!s->known && !s->last_secret[0] && window_us > UNCONFIRMED_US)
+        window_us = UNCONFIRMED_US;
+    wait_until(r, s, r->now.mono_us + window_us);
     if (++r->away_count > r->o.away_max) {
         struct session *oldest = LIST_ITEM(list_first(&r->away), struct session, keeping);
         r->metrics.away_refused++;

@@ -16,7 +16,7 @@ struct handover {
     bool marked;
     bool given;
     unsigned taken_count;
-    uint64_t taken[SEEN_MAX]; /* what came since the grant, the last ones */
+    uint64_t taken[SEEN_MIN]; /* what came since the grant, the last ones */
     char by[NAME_MAX_BYTES + 1];
 };
 
@@ -83,7 +83,7 @@ void handover_note(struct session *s, uint64_t digest)
 {
     struct handover *h = s->handover;
     if (h && !h->marked)
-        h->taken[h->taken_count++ % SEEN_MAX] = digest;
+        h->taken[h->taken_count++ % SEEN_MIN] = digest;
 }
 
 /* Whom its client was told of. */
@@ -184,7 +184,7 @@ static void put_access(struct buf *b, const struct session *s)
 static bool send_state(struct router *r, struct session *s)
 {
     const struct handover *h = s->handover;
-    const struct seen_ring *seen = s->seen.ring;
+    uint64_t seen[TALK_DIGESTS];
     struct buf *b = &r->out;
     talk_begin(r, "state", h->ask);
     buf_str(b, ",\"seq\":");
@@ -201,8 +201,8 @@ static bool send_state(struct router *r, struct session *s)
     calls_each(&s->calls, put_call, b);
     buf_char(b, ']');
     put_ids(b, s);
-    put_digests(b, "seen", seen ? seen->digests : NULL, seen ? SEEN_MAX : 0);
-    put_digests(b, "taken", h->taken, h->taken_count < SEEN_MAX ? h->taken_count : SEEN_MAX);
+    put_digests(b, "seen", seen, seen_list(&s->seen, seen, TALK_DIGESTS));
+    put_digests(b, "taken", h->taken, h->taken_count < SEEN_MIN ? h->taken_count : SEEN_MIN);
     put_access(b, s);
     buf_char(b, '}');
     return talk_send(r, text_of_str(h->by));
@@ -250,6 +250,17 @@ bool handover_mark(struct router *r, struct session *s, struct text payload)
     list_add(&r->handing, &s->keeping);
     handover_settled(r, s);
     return true;
+}
+
+void handover_given_up(struct router *r, struct text from, uint64_t ask)
+{
+    struct link *l = r->handing.next;
+    while (l != &r->handing) {
+        struct session *s = LIST_ITEM(l, struct session, keeping);
+        l = l->next;
+        if (s->handover->ask == ask && text_equals(from, s->handover->by))
+            membership_leave(r, s, "timeout", text_of_str(""));
+    }
 }
 
 void handover_done(struct router *r, struct session *s, struct text via)

@@ -138,7 +138,7 @@ static bool again(struct router *r, struct seen *seen, const struct envelope *e,
 {
     if (!e->sent_ms && !envelope_has(e, FIELD_ID))
         return false;
-    if (!seen_before(seen, digest))
+    if (!seen_before(seen, digest, r->now.mono_us))
         return false;
     r->metrics.redelivered++;
     return true;

@@ -167,9 +167,11 @@ void outbound_published(struct router *r, struct delivery *d, enum status status
                         "nobody listens at this peer's inbox");
         else
             problem_set(&why, status, 0, NULL, "%s",
-                        status == STATUS_FORBIDDEN ? "the broker does not allow it"
-                        : status == STATUS_TOO_LARGE
-                            ? "the message is larger than the broker takes"
+                        status == STATUS_FORBIDDEN   ? "the broker does not allow it"
+                        : status == STATUS_TOO_LARGE ? "the message is larger than the broker takes"
+                        : found
+                            ? "the broker broke off before it said that it took the message:"
+                              " it may have arrived"
                             : "the broker did not take the message in time: it was not delivered");
         failed(r, d, &why);
     }

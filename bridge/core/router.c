@@ -536,7 +536,8 @@ void router_drain(struct router *r, const char *reason, int64_t within_us, struc
         l = l->next;
         if (s->socket)
             tell_closing(r, s, reason, wait ? within_us : 0);
-        if ((wait && s->away) || s->state == SESSION_HANDING || (wait && s->socket && lay_aside(r, s)))
+        if ((wait && s->away) || s->state == SESSION_HANDING ||
+            (wait && s->socket && lay_aside(r, s)))
             continue;
         membership_leave(r, s, "drain", text_of_str(""));
         router_close_socket(r, s, 1012, reason);

@@ -130,9 +130,9 @@ void router_close(struct router *r, struct session *s, const char *reason, bool 
                   struct now now);
 void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now);
 
-/* From the broker: connection up (kept: with what it held for us) or down, a message, the outcome
- * of a publication (found: false when PUBACK said 0x10; STATUS_OK, or why the broker did not take
- * it), a refused subscription. */
+/* From the broker: connection up (kept: with what it held for us) or down, a message, a refused
+ * subscription, the outcome of a publication: STATUS_OK, with found false when PUBACK said 0x10; or
+ * why the broker did not take it, with found true where it may have. */
 void router_bus_up(struct router *r, bool kept, struct now now);
 void router_bus_down(struct router *r, struct now now);
 void router_bus_message(struct router *r, const char *topic, struct text payload, bool retained,

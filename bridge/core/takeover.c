@@ -40,7 +40,7 @@ struct takeover {
     struct held *first, *last;
     size_t held_count, held_bytes;
     unsigned front_count;
-    uint64_t front[SEEN_MAX]; /* what came in front of the mark, the last ones */
+    uint64_t front[SEEN_MIN]; /* what came in front of the mark, the last ones */
     struct known *known;
     char bridge[NAME_MAX_BYTES + 1];
     char id[NAME_MAX_BYTES];
@@ -101,6 +101,10 @@ static void fail(struct router *r, struct session *s)
     bool asked = s->socket != NULL;
     memcpy(id, s->takeover->id, len);
     r->metrics.takeovers_failed++;
+    talk_begin(r, "forget", s->takeover->ask);
+    buf_char(&r->out, '}');
+    if (r->bus_up)
+        (void)talk_send(r, text_of_str(s->takeover->bridge));
     takeover_cancel(r, s);
     if (asked)
         resume_expired(r, s, text_of(id, len));
@@ -292,7 +296,7 @@ static bool read_access(struct router *r, struct session *s, const struct json_m
 
 static bool read_state(struct router *r, struct session *s, const struct json_member *m, size_t n)
 {
-    uint64_t seq, since, digests[SEEN_MAX];
+    uint64_t seq, since, digests[TALK_DIGESTS];
     struct json_span meta = talk_field(m, n, "meta");
     if (!talk_uint(m, n, "seq", &seq) || !talk_uint(m, n, "sent", &s->sent_ms) ||
         !talk_uint(m, n, "since", &since) || !read_calls(s, talk_field(m, n, "calls")) ||
@@ -308,18 +312,18 @@ static bool read_state(struct router *r, struct session *s, const struct json_me
     size_t count = talk_digests(talk_field(m, n, "ids"), digests, RECENT_MAX);
     for (size_t i = 0; i < count; i++)
         recent_restore(&s->recent, (struct recent_id){digests[i], RECENT_DONE});
-    count = talk_digests(talk_field(m, n, "seen"), digests, SEEN_MAX);
-    for (size_t i = 0; i < count; i++)
-        (void)seen_before(&s->seen, digests[i]);
+    count = talk_digests(talk_field(m, n, "seen"), digests, TALK_DIGESTS);
+    while (count--) /* they come with the last in front */
+        (void)seen_before(&s->seen, digests[count], r->now.mono_us);
     return s->seq == seq; /* all that was missed is here */
 }
 
 /* Of what waits here, takes away what the other bridge had. */
 static void drop_taken(struct takeover *t, struct json_span taken)
 {
-    uint64_t theirs[SEEN_MAX];
-    size_t count = talk_digests(taken, theirs, SEEN_MAX);
-    unsigned front = t->front_count < SEEN_MAX ? t->front_count : SEEN_MAX;
+    uint64_t theirs[SEEN_MIN];
+    size_t count = talk_digests(taken, theirs, SEEN_MIN);
+    unsigned front = t->front_count < SEEN_MIN ? t->front_count : SEEN_MIN;
     for (size_t i = 0; i < count; i++) {
         bool in_front = false;
         for (unsigned k = 0; k < front && !in_front; k++)
@@ -515,7 +519,7 @@ void takeover_hear(struct router *r, struct session *s, const struct topic *t, s
     if (take->phase == PASSED)
         hold(r, s, t, digest, payload);
     else
-        take->front[take->front_count++ % SEEN_MAX] = digest;
+        take->front[take->front_count++ % SEEN_MIN] = digest;
 }
 
 void takeover_tick(struct router *r)

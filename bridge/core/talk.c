@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DIGEST_LEN = 16, DIGESTS_MAX = 256 };
+enum { DIGEST_LEN = 16 };
 
 struct json_span talk_field(const struct json_member *members, size_t count, const char *name)
 {
@@ -54,10 +54,10 @@ static bool read_digest(struct json_span v, uint64_t *out)
 
 size_t talk_digests(struct json_span array, uint64_t *out, size_t max)
 {
-    struct json_span items[DIGESTS_MAX];
+    struct json_span items[TALK_DIGESTS];
     size_t count = 0, n = 0;
     if (array.type != JSON_ARRAY ||
-        json_array(array.p, array.len, items, DIGESTS_MAX, &count, NULL) != STATUS_OK)
+        json_array(array.p, array.len, items, TALK_DIGESTS, &count, NULL) != STATUS_OK)
         return 0;
     while (n < count && n < max && read_digest(items[n], &out[n]))
         n++;
@@ -85,6 +85,7 @@ void talk_message(struct router *r, struct text from, struct text payload)
 {
     struct json_member m[TALK_MEMBERS];
     size_t n, len = text_len(&payload);
+    uint64_t ask;
     const char *end = len ? memchr(payload.p, '\n', len) : NULL;
     size_t line = end ? (size_t)(end - payload.p) : len;
     struct text rest = end ? text_of(end + 1, len - line - 1) : text_of_str("");
@@ -92,6 +93,8 @@ void talk_message(struct router *r, struct text from, struct text payload)
         return;
     if (json_equals(talk_field(m, n, "type"), "take"))
         handover_asked(r, from, m, n);
+    else if (json_equals(talk_field(m, n, "type"), "forget") && talk_uint(m, n, "ask", &ask))
+        handover_given_up(r, from, ask);
     else
         takeover_answer(r, from, m, n, rest);
 }

@@ -5,7 +5,7 @@
 
 #include "core/router.h"
 
-enum { TALK_MEMBERS = 16 };
+enum { TALK_MEMBERS = 16, TALK_DIGESTS = 256 };
 
 /* A message in our inbox from another bridge. */
 void talk_message(struct router *r, struct text from, struct text payload);

@@ -1,5 +1,6 @@
 sigbridge_unit(call sigbridge_core)
 sigbridge_unit(recent sigbridge_core)
+sigbridge_unit(seen sigbridge_core)
 sigbridge_unit(rate sigbridge_policy)
 sigbridge_unit(visitors sigbridge_policy)
 sigbridge_unit(log_budget sigbridge_policy)

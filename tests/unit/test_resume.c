@@ -114,7 +114,11 @@ static void who_may_come_back(void **state)
         {.name = "a session that never was", .session = "b1.run001-aaaaaaaaaaaaa", .seq = 1},
         {.name = "a session of a bridge that never was", .session = "b9.run009-aaaaaaaaaaaaa"},
         {.name = "what was never sent", .seq = 100},
-        {.name = "it never knew its place", .unknown = true, .seq = 1},
+        {.name = "it has just joined", .unknown = true, .later_ms = 4999, .seq = 1, .back = true},
+        {.name = "it never said that it knows its place",
+         .unknown = true,
+         .later_ms = 5001,
+         .seq = 1},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct world_socket a, b, again;

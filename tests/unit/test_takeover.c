@@ -370,11 +370,10 @@ static void who_gets_nothing(void **state)
 }
 
 /* The other bridge takes the mark's turn and is never heard of again: the presence ends. */
-static void a_session_that_went_nowhere_ends(void **state)
+static void goes_nowhere(bool said_so)
 {
-    (void)state;
     struct world_socket a;
-    char sid[32], secret[32], take[256];
+    char sid[32], secret[32];
     begin(true);
     world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
     world_settle(&w);
@@ -384,12 +383,21 @@ static void a_session_that_went_nowhere_ends(void **state)
     world_settle(&w);
     assert_int_equal(w.router.joined_count, 0);
     assert_non_null(world_retained(&w, "p/rooms/r/peers/a/presence"));
-    world_later(&w, 10000);
+    if (said_so)
+        they_say(TO_US, "{\"type\":\"forget\",\"ask\":9}", 0);
+    else
+        world_later(&w, 10000);
     world_settle(&w);
     assert_null(world_retained(&w, "p/rooms/r/peers/a/presence"));
-    (void)take;
     world_shut(&w, &a);
     world_release(&w);
+}
+
+static void a_session_that_went_nowhere_ends(void **state)
+{
+    (void)state;
+    goes_nowhere(false);
+    goes_nowhere(true);
 }
 
 /* What the client sent last is settled before the session goes. */
