@@ -178,15 +178,15 @@ for (const kind of ["nginx", "haproxy"])
             });
 
         test("a silent socket stays as long as the bridge pings it, and no longer", async () => {
-            const short = { edit: (text) => text.replaceAll("60s", "2s") };
-            const quick = await Promise.all(["q1", "q2", "q3"].map((name) => start(name, { env: { SIGBRIDGE_PING_INTERVAL: "1", SIGBRIDGE_PING_TIMEOUT: "1" } })));
+            const short = { edit: (text) => text.replaceAll("60s", "5s") };
+            const quick = await Promise.all(["q1", "q2", "q3"].map((name) => start(name, { env: { SIGBRIDGE_PING_INTERVAL: "1", SIGBRIDGE_PING_TIMEOUT: "10" } })));
             const pinged = await startProxy(kind, quick, short);
             const stays = await world.connect({ bridge: pinged, ...pinged.options(from()) });
             await stays.ask({ type: "join", room: newRoom(), token }, "joined");
             await deadline(new Promise((resolve) => {
                 let pings = 0;
-                stays.socket.on("ping", () => ++pings === 4 && resolve());
-            }), "four pings");
+                stays.socket.on("ping", () => ++pings === 7 && resolve());
+            }), "seven pings");
             await stays.ask({ type: "ping" }, "pong");
             await stays.close();
             const unpinged = await startProxy(kind, bridges, short);
