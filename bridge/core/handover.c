@@ -1,14 +1,14 @@
 #include "core/handover.h"
 
 #include "core/away.h"
+#include "core/known.h"
 #include "core/membership.h"
 #include "core/roster.h"
+#include "core/session_state.h"
 #include "core/talk.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { KNOWS_IN_ONE = 200 }; /* peers in one message */
 
 struct handover {
     uint64_t ask;
@@ -86,35 +86,6 @@ void handover_note(struct session *s, uint64_t digest)
         h->taken[h->taken_count++ % SEEN_MIN] = digest;
 }
 
-/* Whom its client was told of. */
-static bool send_knows(struct router *r, struct session *s)
-{
-    struct buf *b = &r->out;
-    size_t at = 0, count = 0;
-    bool sent = true;
-    const struct peer *p;
-    talk_begin(r, "knows", s->handover->ask);
-    buf_str(b, ",\"peers\":[");
-    while ((p = map_next(&s->peer->room->peers, &at))) {
-        if (p == s->peer || !p->info || !p->told)
-            continue;
-        if (count == KNOWS_IN_ONE) {
-            buf_str(b, "]}");
-            sent = sent && talk_send(r, text_of_str(s->handover->by));
-            talk_begin(r, "knows", s->handover->ask);
-            buf_str(b, ",\"peers\":[");
-            count = 0;
-        }
-        if (count++)
-            buf_char(b, ',');
-        json_put_text(b, peer_name(p));
-        buf_char(b, ',');
-        buf_int(b, p->info->said_ms);
-    }
-    buf_str(b, "]}");
-    return sent && talk_send(r, text_of_str(s->handover->by));
-}
-
 static bool send_missed(struct router *r, struct session *s)
 {
     for (const struct frame *f = s->replay.first; f; f = f->next_kept) {
@@ -130,92 +101,26 @@ static bool send_missed(struct router *r, struct session *s)
     return true;
 }
 
-static void put_call(void *arg, struct text peer, struct text call, unsigned waiting)
-{
-    struct buf *b = arg;
-    if (b->len && b->data[b->len - 1] != '[')
-        buf_char(b, ',');
-    buf_char(b, '[');
-    json_put_text(b, peer);
-    buf_char(b, ',');
-    json_put_text(b, call);
-    buf_char(b, ',');
-    buf_uint(b, waiting);
-    buf_char(b, ']');
-}
-
-static void put_digests(struct buf *b, const char *name, const uint64_t *digests, size_t count)
-{
-    size_t n = 0;
-    buf_str(b, ",\"");
-    buf_str(b, name);
-    buf_str(b, "\":[");
-    for (size_t i = 0; i < count; i++) {
-        if (!digests[i])
-            continue;
-        if (n++)
-            buf_char(b, ',');
-        talk_put_digest(b, digests[i]);
-    }
-    buf_char(b, ']');
-}
-
-/* Ids that failed have been forgotten, none is pending: all of them were acknowledged. */
-static void put_ids(struct buf *b, const struct session *s)
-{
-    struct recent_id ids[RECENT_MAX];
-    uint64_t digests[RECENT_MAX];
-    size_t count = recent_list(&s->recent, ids);
-    for (size_t i = 0; i < count; i++)
-        digests[i] = ids[i].hash;
-    put_digests(b, "ids", digests, count);
-}
-
-static void put_access(struct buf *b, const struct session *s)
-{
-    if (!s->access)
-        return;
-    buf_str(b, ",\"expires\":");
-    buf_int(b, access_expires_ms(s->access));
-    buf_str(b, ",\"claims\":");
-    access_put_claims(b, s->access);
-}
-
 static bool send_state(struct router *r, struct session *s)
 {
     const struct handover *h = s->handover;
-    uint64_t seen[TALK_DIGESTS];
-    struct buf *b = &r->out;
     talk_begin(r, "state", h->ask);
-    buf_str(b, ",\"seq\":");
-    buf_uint(b, s->seq);
-    buf_str(b, ",\"sent\":");
-    buf_uint(b, s->sent_ms);
-    buf_str(b, ",\"since\":");
-    buf_int(b, s->since_ms);
-    if (s->meta) {
-        buf_str(b, ",\"meta\":");
-        buf_add(b, s->meta, s->meta_len);
-    }
-    buf_str(b, ",\"calls\":[");
-    calls_each(&s->calls, put_call, b);
-    buf_char(b, ']');
-    put_ids(b, s);
-    put_digests(b, "seen", seen, seen_list(&s->seen, seen, TALK_DIGESTS));
-    put_digests(b, "taken", h->taken, h->taken_count < SEEN_MIN ? h->taken_count : SEEN_MIN);
-    put_access(b, s);
-    buf_char(b, '}');
+    session_state_put(r, s);
+    session_state_put_digests(&r->out, "taken", h->taken,
+                              h->taken_count < SEEN_MIN ? h->taken_count : SEEN_MIN);
+    buf_char(&r->out, '}');
     return talk_send(r, text_of_str(h->by));
 }
 
 /* Everything, or the word that there is nothing: then the session ends with its time. */
 static void give(struct router *r, struct session *s)
 {
+    struct text by = text_of_str(s->handover->by);
     s->handover->given = true;
-    if (send_knows(r, s) && send_missed(r, s) && send_state(r, s))
+    if (known_send(r, s, by, s->handover->ask) && send_missed(r, s) && send_state(r, s))
         return;
     r->metrics.handovers_refused++;
-    answer(r, text_of_str(s->handover->by), "refused", s->handover->ask);
+    answer(r, by, "refused", s->handover->ask);
 }
 
 void handover_settled(struct router *r, struct session *s)

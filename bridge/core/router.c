@@ -88,88 +88,6 @@ bool router_ready(const struct router *r)
     return r->bus_up && r->watch.complete && !r->draining;
 }
 
-void router_close_socket(struct router *r, struct session *s, int code, const char *reason)
-{
-    if (s->socket)
-        r->socket_ops.close(s->socket, code, reason);
-}
-
-void router_part(struct router *r, struct session *s, int code, const char *reason, bool flush)
-{
-    if (!s->socket)
-        return;
-    r->socket_ops.part(s->socket, code, reason, flush);
-    s->socket = NULL;
-    if (!s->away)
-        s->visitor = NULL;
-    r->session_count--;
-}
-
-void router_forget(struct router *r, struct session *s)
-{
-    (void)r;
-    session_destroy(s);
-}
-
-static void send(struct router *r, struct session *s, uint64_t mark)
-{
-    if (!s->socket)
-        return;
-    struct frame *f = buf_ok(&r->out)
-                          ? frame_make(text_of(r->out.data, r->out.len), text_of_str(""), mark)
-                          : NULL;
-    if (f)
-        r->socket_ops.send(s->socket, f);
-    else
-        r->socket_ops.close(s->socket, 1011, "out of memory");
-    frame_release(f);
-}
-
-void router_send(struct router *r, struct session *s)
-{
-    send(r, s, 0);
-}
-
-/* Asks at once whether it arrived: until then the client has nothing to come back with. */
-void router_send_marked(struct router *r, struct session *s)
-{
-    send(r, s, s->seq + 1);
-    if (s->socket && r->o.resume_window_us)
-        r->socket_ops.confirm(s->socket);
-}
-
-void router_tell(struct router *r, struct session *s)
-{
-    if (s->socket || s->state != SESSION_JOINED) {
-        router_send(r, s);
-    } else if (buf_ok(&r->out)) {
-        r->out.len--; /* the brace */
-        router_send_numbered(r, s);
-    }
-}
-
-void router_send_numbered(struct router *r, struct session *s)
-{
-    char bytes[40];
-    struct buf tail;
-    buf_init_fixed(&tail, bytes, sizeof bytes);
-    buf_str(&tail, ",\"seq\":");
-    buf_uint(&tail, ++s->seq);
-    buf_char(&tail, '}');
-    struct frame *f = buf_ok(&r->out) ? frame_make(text_of(r->out.data, r->out.len),
-                                                   text_of(tail.data, tail.len), s->seq + 1)
-                                      : NULL;
-    if (!f) { /* it has missed something for good */
-        away_broken(r, s);
-        router_close_socket(r, s, 1011, "out of memory");
-        return;
-    }
-    away_keep(r, s, f);
-    if (s->socket)
-        r->socket_ops.send(s->socket, f);
-    frame_release(f);
-}
-
 enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s, struct delivery *d)
 {
     if (!buf_ok(&r->out))
@@ -218,17 +136,6 @@ static void unsubscribe_stale(struct router *r)
     }
 }
 
-void router_send_error(struct router *r, struct session *s, const struct problem *p, struct text id,
-                       struct text to)
-{
-    buf_clear(&r->out);
-    message_put_error(&r->out, p, id, to);
-    if (text_end(&id))
-        router_tell(r, s);
-    else
-        router_send(r, s); /* who comes back asks again */
-}
-
 void router_log_refused(struct router *r, const char *from, const struct visitor *visitor,
                         struct text room, struct text peer, const struct problem *p)
 {
@@ -254,31 +161,6 @@ void router_refuse(struct router *r, struct session *s, const struct problem *p,
                        s->peer ? peer_name(s->peer) : text_of_str(""), p);
     if (code)
         router_close_socket(r, s, code, status_word(p->status));
-}
-
-void router_put_session_means(struct router *r, const struct session *s, struct buf *b)
-{
-    int64_t left = admission_seconds_left(r, s);
-    buf_str(b, ",\"iceServers\":");
-    r->ice_ops.put_servers(r->ice, b, peer_name(s->peer), r->now.wall_ms);
-    if (left >= 0) {
-        buf_str(b, ",\"tokenExpiresIn\":");
-        buf_int(b, left);
-    }
-}
-
-void router_ack(struct router *r, struct session *s, struct text id, bool with_ice_servers)
-{
-    if (text_end(&id))
-        return;
-    buf_clear(&r->out);
-    buf_str(&r->out, "{\"type\":\"ack\",\"id\":");
-    json_put_text(&r->out, id);
-    if (with_ice_servers)
-        router_put_session_means(r, s, &r->out);
-    buf_char(&r->out, '}');
-    r->metrics.acks++;
-    router_send(r, s);
 }
 
 void router_set_keys(struct router *r, const struct token_keys *keys)
@@ -494,72 +376,6 @@ void router_flush(struct router *r, struct now now)
 {
     r->now = now;
     roster_flush(r);
-}
-
-/* The later ones of many come back in their turn, and all of them within the time there is. */
-static uint64_t retry_after_ms(const struct router *r, int64_t within_us)
-{
-    uint64_t spread = 2000 + r->joined_count;
-    uint64_t most = within_us > 0 ? (uint64_t)within_us / 2000 : spread;
-    return 100 + clock_random() % (spread < most ? spread : most + 1);
-}
-
-static void tell_closing(struct router *r, struct session *s, const char *reason, int64_t within_us)
-{
-    buf_clear(&r->out);
-    buf_str(&r->out, "{\"type\":\"closing\",\"reason\":");
-    json_put_str(&r->out, reason);
-    buf_str(&r->out, ",\"retryAfter\":");
-    buf_uint(&r->out, retry_after_ms(r, within_us));
-    buf_char(&r->out, '}');
-    router_send(r, s);
-}
-
-/* Its client comes back somewhere else: what is its own stays until then. */
-static bool lay_aside(struct router *r, struct session *s)
-{
-    if (!away_begin(r, s))
-        return false;
-    router_part(r, s, 1012, "the bridge is going down", true);
-    return true;
-}
-
-void router_drain(struct router *r, const char *reason, int64_t within_us, struct now now)
-{
-    struct link *l = r->sessions.next;
-    r->now = now;
-    r->draining = true;
-    roster_flush(r);
-    bool wait = within_us > 0 && r->bus_up && bridges_others_run(r);
-    while (l != &r->sessions) {
-        struct session *s = LIST_ITEM(l, struct session, in_all);
-        l = l->next;
-        if (s->socket)
-            tell_closing(r, s, reason, wait ? within_us : 0);
-        if ((wait && s->away) || s->state == SESSION_HANDING ||
-            (wait && s->socket && lay_aside(r, s)))
-            continue;
-        membership_leave(r, s, "drain", text_of_str(""));
-        router_close_socket(r, s, 1012, reason);
-    }
-}
-
-bool router_drained(const struct router *r)
-{
-    return r->joined_count == 0 && list_empty(&r->handing);
-}
-
-void router_drain_end(struct router *r, struct now now)
-{
-    struct link *l = r->sessions.next;
-    r->now = now;
-    while (l != &r->sessions) {
-        struct session *s = LIST_ITEM(l, struct session, in_all);
-        l = l->next;
-        if (s->state != SESSION_IDLE)
-            membership_leave(r, s, "drain", text_of_str(""));
-    }
-    watch_publish_status(r, false);
 }
 
 static void gauge(struct buf *b, const char *name, const char *help, uint64_t value)

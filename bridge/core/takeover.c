@@ -1,12 +1,13 @@
 #include "core/takeover.h"
 
-#include "core/admission.h"
 #include "core/away.h"
 #include "core/bridges.h"
 #include "core/inbound.h"
+#include "core/known.h"
 #include "core/membership.h"
 #include "core/resume.h"
 #include "core/roster.h"
+#include "core/session_state.h"
 #include "core/talk.h"
 #include "core/watch.h"
 #include "core/welcome.h"
@@ -14,23 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS_MAX = CALL_MAX, KNOWS_MAX = 512 };
-
 /* A message behind the mark, until the session is ours. */
 struct held {
     struct held *next;
     uint64_t digest;
     size_t topic_len, len;
     char bytes[]; /* topic, payload */
-};
-
-/* Somebody whom the client was told of. */
-struct known {
-    struct known *next;
-    int64_t since_ms; /* what its presence said; 0: nothing */
-    bool here;
-    uint8_t len;
-    char name[];
 };
 
 struct takeover {
@@ -46,15 +36,6 @@ struct takeover {
     char id[NAME_MAX_BYTES];
     size_t id_len;
 };
-
-static void free_known(struct takeover *t)
-{
-    while (t->known) {
-        struct known *k = t->known;
-        t->known = k->next;
-        free(k);
-    }
-}
 
 static struct held *pop_held(struct takeover *t)
 {
@@ -77,7 +58,7 @@ void takeover_release(struct session *s)
         return;
     while ((h = pop_held(t)))
         free(h);
-    free_known(t);
+    known_release(&t->known);
     free(t);
     s->takeover = NULL;
 }
@@ -148,7 +129,8 @@ void takeover_begin(struct router *r, struct session *s, const struct takeover_w
     s->sid[SESSION_ID_LEN] = '\0';
     memcpy(s->secret, wish->secret.p, secret);
     s->secret[secret] = '\0';
-    t->seq = wish->seq;
+    t->seq = s->seq = wish->seq;
+    replay_init(&s->replay, s->seq);
     memcpy(t->bridge, wish->bridge.p, text_len(&wish->bridge));
     t->id_len = text_len(&wish->id);
     if (t->id_len)
@@ -216,106 +198,15 @@ static void granted(struct router *r, struct session *s, const struct json_membe
         mark(r, s);
 }
 
-static void learn(struct takeover *t, struct json_span peers)
-{
-    struct json_span items[KNOWS_MAX];
-    size_t count = 0;
-    uint64_t since;
-    if (peers.type != JSON_ARRAY ||
-        json_array(peers.p, peers.len, items, KNOWS_MAX, &count, NULL) != STATUS_OK)
-        return;
-    for (size_t i = 0; i + 1 < count; i += 2) {
-        if (items[i].type != JSON_STRING || !name_ok(items[i].p, items[i].len) ||
-            !json_uint(items[i + 1], INT64_MAX, &since))
-            return;
-        struct known *k = malloc(sizeof *k + items[i].len);
-        if (!k)
-            return; /* then the client hears of this one again: it can tell */
-        *k = (struct known){
-            .next = t->known, .since_ms = (int64_t)since, .len = (uint8_t)items[i].len};
-        memcpy(k->name, items[i].p, items[i].len);
-        t->known = k;
-    }
-}
-
 /* What it missed keeps its number. */
 static bool take_frame(struct router *r, struct session *s, struct text frame)
 {
-    if (s->seq < s->takeover->seq) {
-        s->seq = s->takeover->seq;
-        replay_init(&s->replay, s->seq);
-    }
     struct frame *f = frame_make(frame, text_of_str(""), ++s->seq + 1);
     if (!f)
         return false;
     away_keep(r, s, f);
     frame_release(f);
     return true;
-}
-
-static bool read_calls(struct session *s, struct json_span calls)
-{
-    struct json_span items[CALLS_MAX], one[3];
-    size_t count = 0, n;
-    uint64_t waiting;
-    if (calls.type != JSON_ARRAY ||
-        json_array(calls.p, calls.len, items, CALLS_MAX, &count, NULL) != STATUS_OK)
-        return false;
-    while (count--) { /* they come with the newest in front */
-        char call[NAME_MAX_BYTES];
-        size_t len;
-        struct json_span v = items[count];
-        if (v.type != JSON_ARRAY || json_array(v.p, v.len, one, 3, &n, NULL) != STATUS_OK ||
-            n != 3 || one[0].type != JSON_STRING || one[1].type != JSON_STRING ||
-            !json_decode(one[1], call, sizeof call, &len) || !json_uint(one[2], 3, &waiting))
-            return false;
-        for (unsigned way = CALL_OUT; way <= CALL_IN; way++)
-            if (waiting & way && calls_offer(&s->calls, text_of(one[0].p, one[0].len),
-                                             text_of(call, len), (enum call_direction)way))
-                return false;
-    }
-    return true;
-}
-
-static bool read_access(struct router *r, struct session *s, const struct json_member *m, size_t n)
-{
-    struct json_member claims[8];
-    size_t count;
-    uint64_t expires;
-    struct access *access = NULL;
-    struct json_span v = talk_field(m, n, "claims");
-    if (v.type == JSON_NONE)
-        return r->o.keys == NULL;
-    if (v.type != JSON_OBJECT || !talk_uint(m, n, "expires", &expires) ||
-        json_object(v.p, v.len, claims, 8, &count, NULL) != STATUS_OK ||
-        access_create(claims, count, (int64_t)expires, &access, NULL) != STATUS_OK)
-        return false;
-    admission_take(r, s, access);
-    return true;
-}
-
-static bool read_state(struct router *r, struct session *s, const struct json_member *m, size_t n)
-{
-    uint64_t seq, since, digests[TALK_DIGESTS];
-    struct json_span meta = talk_field(m, n, "meta");
-    if (!talk_uint(m, n, "seq", &seq) || !talk_uint(m, n, "sent", &s->sent_ms) ||
-        !talk_uint(m, n, "since", &since) || !read_calls(s, talk_field(m, n, "calls")) ||
-        !read_access(r, s, m, n))
-        return false;
-    if (s->seq < s->takeover->seq) {
-        s->seq = s->takeover->seq;
-        replay_init(&s->replay, s->seq);
-    }
-    s->since_ms = (int64_t)since;
-    if (meta.type == JSON_OBJECT && !session_set_meta(s, text_of(meta.p, meta.len)))
-        return false;
-    size_t count = talk_digests(talk_field(m, n, "ids"), digests, RECENT_MAX);
-    for (size_t i = 0; i < count; i++)
-        recent_restore(&s->recent, (struct recent_id){digests[i], RECENT_DONE});
-    count = talk_digests(talk_field(m, n, "seen"), digests, TALK_DIGESTS);
-    while (count--) /* they come with the last in front */
-        (void)seen_before(&s->seen, digests[count], r->now.mono_us);
-    return s->seq == seq; /* all that was missed is here */
 }
 
 /* Of what waits here, takes away what the other bridge had. */
@@ -337,49 +228,6 @@ static void drop_taken(struct takeover *t, struct json_span taken)
     }
 }
 
-static void put_name(struct buf *b, const char *name, size_t len, size_t *count)
-{
-    buf_str(b, (*count)++ ? ",{\"peer\":" : ",\"left\":[{\"peer\":");
-    json_put_string(b, name, len);
-    buf_str(b, ",\"reason\":\"missed\"}");
-}
-
-/* One frame that makes of the roster that its client knows the one that is here. */
-static void correct_roster(struct router *r, struct session *s, struct known *known)
-{
-    struct buf *b = &r->out;
-    struct map names;
-    size_t at = 0, left = 0, joined = 0;
-    struct peer *p;
-    map_init(&names);
-    for (struct known *k = known; k; k = k->next)
-        if (!map_get(&names, k->name, k->len))
-            (void)map_put(&names, k->name, k->len, k);
-    buf_clear(b);
-    buf_str(b, "{\"type\":\"presence\"");
-    for (struct known *k = known; k; k = k->next) {
-        p = registry_peer(s->peer->room, text_of(k->name, k->len));
-        k->here = p && p->info && p->info->said_ms == k->since_ms;
-        if (!k->here)
-            put_name(b, k->name, k->len, &left);
-    }
-    if (left)
-        buf_char(b, ']');
-    while ((p = map_next(&s->peer->room->peers, &at))) {
-        const struct known *k = map_get(&names, p->name, p->name_len);
-        if (p == s->peer || !p->info || (k && k->here))
-            continue;
-        struct text json = info_json(p->info);
-        buf_str(b, joined++ ? "," : ",\"joined\":[");
-        buf_add(b, json.p, text_len(&json));
-    }
-    if (joined)
-        buf_char(b, ']');
-    map_release(&names);
-    if (left || joined)
-        router_send_numbered(r, s);
-}
-
 static void deliver_held(struct router *r, struct session *s, struct takeover *t)
 {
     struct held *h;
@@ -395,7 +243,7 @@ static void complete(struct router *r, struct session *s, const struct json_memb
 {
     struct takeover *t = s->takeover;
     void *socket = s->socket;
-    if (t->phase != PASSED || !read_state(r, s, m, n)) {
+    if (t->phase != PASSED || !session_state_read(r, s, m, n)) {
         fail(r, s);
         return;
     }
@@ -409,12 +257,12 @@ static void complete(struct router *r, struct session *s, const struct json_memb
     membership_resumed(r, s);
     s->takeover = NULL;
     s->socket = NULL; /* nothing goes out in front of `resumed` */
-    correct_roster(r, s, t->known);
+    known_correct(r, s, t->known);
     s->socket = socket;
     if (s->socket)
         welcome_resumed(r, s);
     deliver_held(r, s, t);
-    free_known(t);
+    known_release(&t->known);
     free(t);
     if (!s->socket && !away_begin(r, s))
         membership_leave(r, s, "closed", text_of_str(""));
@@ -458,7 +306,7 @@ void takeover_answer(struct router *r, struct text from, const struct json_membe
     else if (json_equals(type, "moved") && s->takeover->phase == ASKED)
         moved(r, s, m, n);
     else if (json_equals(type, "knows"))
-        learn(s->takeover, talk_field(m, n, "peers"));
+        known_learn(&s->takeover->known, talk_field(m, n, "peers"));
     else if (json_equals(type, "state"))
         complete(r, s, m, n);
     else if (!json_equals(type, "missed") || !take_frame(r, s, rest))
