@@ -62,8 +62,7 @@ describe("tokens", () => {
                 const { peer, error } = await tryJoin(bridge, source());
                 assert.ok(peer, JSON.stringify(error));
                 assert.ok(peer.joined.tokenExpiresIn > 3590 && peer.joined.tokenExpiresIn <= 3600);
-                peer.socket.terminate();
-                await peer.closed;
+                await peer.close();
                 await until(async () => (await metric(bridge, "sigbridge_sessions")) === 0, "it left");
             });
     }
