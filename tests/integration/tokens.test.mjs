@@ -178,7 +178,7 @@ test("keys are exchanged at SIGHUP; sessions go on", async () => {
     assertError((await tryJoin(bridge, { room: "r", token: fresh.token({ rooms: ["r"] }) })).error, { code: 401, error: "unauthorized" });
     jwks(old, fresh);
     bridge.kill("SIGHUP");
-    await bridge.line(/ reloaded .*keys/);
+    await bridge.line(/ reloaded .*read=jwt_key/);
     const second = await world.join({ room: "r", peer: "b", token: fresh.token({ rooms: ["r"] }) });
     jwks(fresh);
     bridge.kill("SIGHUP");
