@@ -123,6 +123,23 @@ describe("sites of cameras, as site.conf comes", () => {
         await everyPair(room, endpoints([ann], Object.values(cams)));
     });
 
+    test("a line that breaks in the middle of a burst repeats messages; a browser gets each once, in order", async () => {
+        const [one] = sites;
+        const COUNT = 1500;
+        const heard = () => ann.received.filter((m) => m.type === "message" && m.data?.burst !== undefined).map((m) => m.data.burst);
+        const sent = Array.from({ length: COUNT }, (_, i) => cams.cam1.send("ann", { type: "message", id: `burst${i}`, data: { burst: i } }));
+        await until(() => heard().length > 200, "some are there", { every: 1 });
+        one.line.cut();
+        await Promise.all(sent);
+        one.line.restore();
+        await until(() => heard().at(-1) === COUNT - 1, "the last one comes");
+        await ann.request({ type: "message", to: "cam2", data: "fence" });
+        await cams.cam2.receive("message", "ann");
+        assert.deepEqual(heard(), Array.from({ length: COUNT }, (_, i) => i));
+        await lineIs(eye, one, false);
+        await lineIs(eye, one, true);
+    });
+
     test("a site that dies with its devices: the centre knows of the site, and of devices with a ttl", async () => {
         const [one] = sites;
         const machine = await retained(centre, statusTopic("+"));
