@@ -53,7 +53,7 @@ export class EchoDevice {
         if (numbers.includes(n))
             this.ledger.doubled.push(`${by}>${this.name}/ ${n} came back twice`);
         else if (n < numbers.at(-1))
-            this.ledger.reordered.push(`${by}>${this.name}/ ${n} came back after ${numbers.at(-1)}`);
+            this.ledger.reordered.push({ record: {}, text: `${by}>${this.name}/ ${n} came back after ${numbers.at(-1)}` });
         else
             numbers.push(n);
     }

@@ -4,6 +4,7 @@
  *     lost        acknowledged, the target was a member from then on until the end, and it never came
  *     doubled     came twice
  *     reordered   came after a later one of the same sender, target and call
+ *     late        the same, where the sender had been told that it may have arrived, and had joined again
  *     silent      neither acknowledged nor refused when everything had come to rest
  *     refuted     refused, and came all the same
  *     told        refused, by word; `device:` before it where the target is a device, `guest:` where the
@@ -68,7 +69,7 @@ export class Ledger {
         }
         const highest = pair.heard.get(by) ?? 0;
         if (n < highest)
-            this.reordered.push(`${pair.key} ${n} after ${highest} at ${by}`);
+            this.reordered.push({ record, text: `${pair.key} ${n} after ${highest} at ${by}` });
         pair.heard.set(by, Math.max(n, highest));
         record.got.set(by, Date.now());
         return record;
@@ -110,8 +111,9 @@ export class Ledger {
 
     /* `broken`: when the fault began. */
     count(broken) {
-        const result = { sent: 0, acknowledged: 0, delivered: 0, lost: [], doubled: this.doubled, reordered: this.reordered,
-            silent: [], refuted: [], told: {}, toldOf: {}, excused: 0, wrong: this.wrong };
+        const result = { sent: 0, acknowledged: 0, delivered: 0, lost: [], doubled: this.doubled,
+            reordered: this.reordered.filter(({ record }) => !UNSURE.has(record.outcome)).map(({ text }) => text),
+            late: this.reordered.filter(({ record }) => UNSURE.has(record.outcome)).map(({ text }) => text), silent: [], refuted: [], told: {}, toldOf: {}, excused: 0, wrong: this.wrong };
         for (const record of this.records()) {
             const { pair, n, outcome, got, at, answered } = record;
             const name = `${pair.key} ${n} (sent ${at - broken} ms after the break, answered ${answered - broken})`;

@@ -10,6 +10,7 @@
  *     expects    told: errors that senders may get, `device:` before those about a device; all others fail.
  *                rejoin: who has to join again: "nobody", "victims" (those that break() named: all of
  *                them), "anybody"; those named may. devices: devices may come and go.
+ *                late: messages of a membership that is over may come after those of the next.
  *                refuted: what was refused may have come all the same
  *     within     ms until all agree who is there
  *     recovery   {name, of: "back" (sessions, since `from`), "own" (sessions, since each lost its socket),

@@ -43,7 +43,7 @@ export default [
     {
         key: "bridge-kill", soak: true, title: "bridge killed, another one there",
         break: (site, context) => kill(site, context, site.bridges[1], [site.bridges[0]]),
-        lasts: 1500,
+        lasts: 5500,
         mend: back,
         after: clearedOnce,
         expects: gone, within: 15_000,
@@ -54,7 +54,7 @@ export default [
         key: "bridge-kill-three", title: "bridge killed, two others there: one of them clears",
         site: { bridges: 3, sessions: 12 },
         break: (site, context) => kill(site, context, site.bridges[1], [site.bridges[0], site.bridges[2]]),
-        lasts: 1500,
+        lasts: 5500,
         mend: back,
         after: clearedOnce,
         expects: gone, within: 15_000,

@@ -7,6 +7,7 @@
  * The first bridge is never ended, so that its memory can be compared; the faults hit the others. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { until } from "../integration/harness.mjs";
 import { get } from "../integration/world.mjs";
 import { Ledger } from "./ledger.mjs";
 import { Handshake, Storm } from "./moments.mjs";
@@ -147,6 +148,10 @@ async function atRest(life, name) {
     const truth = await settle(site, 20_000);
     fail(name, truth.wrong);
     await sleep((WINDOW_S + 3) * 1000); /* sessions that nobody takes up have ended, $SYS is up to date */
+    /* The broker keeps the sessions of bridges that are gone for a minute. */
+    await until(() => site.sys.sessions === site.sys.clients, () => `the broker forgets: ${JSON.stringify(site.sys)}`, { timeout: 120_000, every: 500 })
+        .catch((error) => fail(name, [error.message]));
+    await sleep(2000);
     const figures = await sample(site);
     stamp(`${name}: ${JSON.stringify(figures)}`);
     return figures;
@@ -189,8 +194,8 @@ try {
         const samples = row.recovery ? recoveries(site, life, row, context) : [];
         if (row.recovery)
             (times[row.recovery.name] ??= []).push(...samples);
-        const until = Date.now() - 1500;
-        const count = ledger.fold(context.broken, until);
+        const settled = Date.now() - 1500;
+        const count = ledger.fold(context.broken, settled);
         const verdict = judge(site, row, context, count);
         fail(row.key, [...context.failures, ...verdict.failures]);
         try {

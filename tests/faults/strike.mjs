@@ -69,7 +69,7 @@ export function judge(site, row, context, count) {
         for (const { peer, reason, at } of member.left)
             if (at >= broken && core.has(peer) && !may(peer))
                 failures.push(`${member.name} was told ${at - broken} ms after the break that ${peer} left (${reason}), who stayed`);
-    for (const what of ["lost", "doubled", "reordered", "silent", ...(expects.refuted ? [] : ["refuted"])])
+    for (const what of ["lost", "doubled", "reordered", ...(expects.late ? [] : ["late"]), "silent", ...(expects.refuted ? [] : ["refuted"])])
         for (const sentence of count[what])
             failures.push(`${what}: ${sentence}`);
     for (const sentence of count.wrong)
