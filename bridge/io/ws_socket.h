@@ -33,7 +33,7 @@ struct ws_socket {
     uint64_t ping_mark;        /* of what was written in front of the ping */
     bool silent;               /* it broke, or is given up because it answers no ping */
     bool peer_ended;           /* its Close came first, */
-    bool said_goodbye;         /* with a code that says that it meant to: 1000, 1001 */
+    bool said_goodbye;         /* and says that it meant to: 1000, 1001, no code */
     struct frame *first, *last;
     size_t count, bytes;
     struct buf in;            /* pieces of a message; empty at rest */

@@ -31,13 +31,14 @@ void ws_traffic_pong(struct ws_server *w, struct ws_socket *s, const unsigned ch
         w->events.confirmed(w->events.arg, s->context, s->ping_mark);
 }
 
-/* RFC 6455 section 7.4.1: 1000 is a normal closure, 1001 a page that is left. Anything else, or no
- * code at all, may be a client that gives up a socket to open a better one. */
+/* RFC 6455 section 7.4.1: 1000 is a normal closure, 1001 a page that is left, and no code at all is
+ * what a page's close() sends. Another one may be a client that gives up a socket to open a better
+ * one. */
 void ws_traffic_goodbye(struct ws_socket *s, const unsigned char *close, size_t len)
 {
     int code = len >= 2 ? close[0] << 8 | close[1] : 0;
     s->peer_ended = true;
-    s->said_goodbye = code == 1000 || code == 1001;
+    s->said_goodbye = len == 0 || code == 1000 || code == 1001;
 }
 
 void ws_socket_close(void *socket, int code, const char *reason)

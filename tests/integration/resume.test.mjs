@@ -241,6 +241,28 @@ for (const [name, bridge] of WHERE)
         });
     });
 
+/* What a client's Close says of its membership (RFC 6455, section 7.4). */
+for (const [name, code, stays] of [
+    ["1000, it is done", 1000, false],
+    ["1001, its page is left", 1001, false],
+    ["no code, as a page's close() sends it", undefined, false],
+    ["4000, it opens a better socket", 4000, true],
+    ["3000, a library's own", 3000, true],
+])
+    test(`a socket closed with ${name}: the membership ${stays ? "stays" : "ends"}`, async () => {
+        const room = newRoom();
+        const other = await member(room, "other");
+        const one = await member(room, "one");
+        await sees(other, "one");
+        one.socket.close(code);
+        await one.closed;
+        one.place.follow(one);
+        const { peer, error } = await resume(one.place, here);
+        assert.equal(error?.error, stays ? undefined : "session-expired");
+        assert.equal(other.received.some((m) => m.left), !stays);
+        await peer.close();
+    });
+
 test("a client that did not hear where its session went comes back with the old name", async () => {
     const one = await member(newRoom(), "one");
     await lose(one);
