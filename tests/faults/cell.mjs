@@ -69,9 +69,8 @@ export async function runCell(row, column, { long = false, crowd } = {}) {
     } catch (error) {
         failures.push(`${error.stack ?? error}`);
     }
-    if (failures.length)
-        result.logs = { members: [...site.sessions, ...site.devices, ...site.storm].map((m) => m.log.join("\n")),
-            bridges: site.bridges.map((b) => `${b.id}\n${b.program?.tail(4000)}`), broker: site.broker?.program?.tail(200) };
+    result.logs = { members: [...site.sessions, ...site.devices, ...site.storm].map((m) => m.log.join("\n")),
+        bridges: site.bridges.map((b) => `${b.id}\n${b.program?.tail(4000)}`), broker: site.broker?.program?.tail(200) };
     await moment?.stop?.().catch(() => {});
     await row.clean?.(site);
     await site.end().catch((error) => failures.push(`at the end: ${error.message}`));

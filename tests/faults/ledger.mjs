@@ -113,7 +113,8 @@ export class Ledger {
     count(broken) {
         const result = { sent: 0, acknowledged: 0, delivered: 0, lost: [], doubled: this.doubled,
             reordered: this.reordered.filter(({ record }) => !UNSURE.has(record.outcome)).map(({ text }) => text),
-            late: this.reordered.filter(({ record }) => UNSURE.has(record.outcome)).map(({ text }) => text), silent: [], refuted: [], told: {}, toldOf: {}, excused: 0, wrong: this.wrong };
+            late: this.reordered.filter(({ record }) => UNSURE.has(record.outcome)).map(({ text }) => text),
+            silent: [], refuted: [], told: {}, toldOf: {}, excused: 0, wrong: this.wrong };
         for (const record of this.records()) {
             const { pair, n, outcome, got, at, answered } = record;
             const name = `${pair.key} ${n} (sent ${at - broken} ms after the break, answered ${answered - broken})`;

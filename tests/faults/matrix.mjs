@@ -39,7 +39,7 @@ function word(result) {
         return "";
     if (!result.failures.length)
         return "ok";
-    const parts = [["L", result.lost], ["D", result.doubled], ["R", result.reordered], ["S", result.silent], ["F", result.refuted]]
+    const parts = [["L", result.lost], ["D", result.doubled], ["R", result.reordered], ["T", result.late], ["S", result.silent], ["F", result.refuted]]
         .filter(([, list]) => list?.length).map(([letter, list]) => letter + list.length);
     return `FAIL ${parts.join(" ")}`.trim();
 }
@@ -64,9 +64,9 @@ for (let round = 0; round < Number(values.repeat); round++)
                 console.log(`     ${sentence}`);
             if (result.failures.length > SHOWN)
                 console.log(`     and ${result.failures.length - SHOWN} more`);
-            if (result.failures.length && values.logs)
+            if (values.logs)
                 writeFileSync(`${values.logs}/${row.key}-${column}.log`,
-                    [...result.failures, ...Object.values(result.logs ?? {}).flat()].join("\n\n"));
+                    [...result.failures, ...Object.values(result.logs).flat()].join("\n\n"));
         }
 
 /* ---- the matrix, and how long things took ---- */

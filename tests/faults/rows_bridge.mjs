@@ -134,7 +134,7 @@ export default [
         flows: 40_000,
     },
     {
-        key: "bridge-frozen-elsewhere", title: "bridge frozen, its sessions go to another one, it thaws",
+        key: "bridge-frozen-elsewhere", title: "bridge frozen until its will has fired, its sessions go to another one, it thaws",
         async break(site, { victims }) {
             const [one, two] = site.bridges;
             for (const session of site.on(two))
@@ -142,11 +142,44 @@ export default [
             lead(site, two, one);
             two.program.kill("SIGSTOP");
         },
-        /* Longer than 1.5 times its keepalive: its will fires meanwhile. */
-        lasts: 10_000,
+        lasts: 14_000, /* 1.5 times its keepalive, and the grace */
         mend: (site) => site.bridges[1].program.kill("SIGCONT"),
-        expects: { ...gone, told: [...gone.told, "unavailable", "device:unavailable"] },
+        /* What was in its sockets when it froze goes out when it thaws: the senders were told that it may. */
+        expects: { ...gone, told: [...gone.told, "unavailable", "device:unavailable"], late: true },
         recovery: { name: "bridge frozen", of: "back", from: "break" },
+        flows: 40_000, within: 20_000,
+    },
+    {
+        key: "bridge-frozen-back-soon", title: "bridge frozen, its sessions go to another one, it thaws before its will fires",
+        site: { env: { SIGBRIDGE_PRESENCE_RESUME_WINDOW: "6" } },
+        async break(site, { victims }) {
+            const [one, two] = site.bridges;
+            for (const session of site.on(two))
+                victims.add(session.name);
+            lead(site, two, one);
+            two.program.kill("SIGSTOP");
+        },
+        lasts: 5000,
+        mend: (site) => site.bridges[1].program.kill("SIGCONT"),
+        expects: { ...gone, told: [...gone.told, "unavailable", "device:unavailable"], late: true },
+        recovery: { name: "bridge frozen", of: "back", from: "break" },
+        flows: 40_000, within: 20_000,
+    },
+    {
+        key: "bridge-cut-off-elsewhere", title: "bridge without its broker until its will has fired, its sessions go to another one",
+        async break(site, { victims }) {
+            const [one, two] = site.bridges;
+            two.cable.blackhole();
+            for (const session of site.on(two)) {
+                victims.add(session.name);
+                site.lead(session, one);
+                session.wire.snap();
+            }
+        },
+        lasts: 14_000,
+        mend: (site) => site.bridges[1].cable.heal(),
+        expects: { ...gone, told: [...gone.told, "unavailable", "device:unavailable"], late: true },
+        recovery: { name: "bridge cut off", of: "back", from: "break" },
         flows: 40_000, within: 20_000,
     },
     {

@@ -88,8 +88,11 @@ export class Session {
         socket.on("close", (code, reason) => {
             this.closes.push(code);
             this.note(`close ${code} ${reason}`);
-            if (socket === this.socket)
-                this.#lost();
+            if (socket !== this.socket)
+                return;
+            if (code === 4409) /* nobody else bears its name */
+                this.ledger.fault(`${this.name} was replaced: ${reason}`);
+            this.#lost();
         });
     }
 
