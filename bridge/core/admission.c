@@ -127,8 +127,9 @@ enum status admission_join(struct router *r, struct session *s, const struct env
 void admission_move(struct router *r, struct session *from, struct session *to)
 {
     struct problem why;
-    if (!from->access || check_place(from->access, room_name(to->peer->room), peer_name(to->peer),
-                                     &why) != STATUS_OK)
+    const struct peer *p = to->peer; /* not known yet: another bridge is still asked for it */
+    if (!from->access ||
+        (p && check_place(from->access, room_name(p->room), peer_name(p), &why) != STATUS_OK))
         return;
     admission_take(r, to, from->access);
     from->access = NULL;

@@ -1,4 +1,5 @@
 /* Sessions that go from bridge to bridge. We are b1; what b2 says and hears is played here. */
+#include "core/admission.h"
 #include "test.h"
 #include "world.h"
 
@@ -428,6 +429,42 @@ static void what_is_on_its_way_goes_first(void **state)
     world_release(&w);
 }
 
+#define RESUME                                                                                     \
+    "{\"type\":\"resume\",\"session\":\"b2." SID "\",\"secret\":\"" SECRET "\",\"seq\":3}"
+#define GRANTED "{\"type\":\"granted\",\"ask\":#,\"room\":\"r\",\"peer\":\"a\"}"
+#define STATE                                                                                      \
+    "{\"type\":\"state\",\"ask\":#,\"seq\":3,\"sent\":1,\"since\":7,\"calls\":[],\"ids\":[],"      \
+    "\"seen\":[]}"
+
+static void give_token(struct world_socket *s)
+{
+    static const char claims[] = "{\"rooms\":[\"*\"],\"sub\":\"a\"}";
+    struct json_member m[2];
+    size_t n;
+    struct access *access;
+    assert_int_equal(json_object(claims, strlen(claims), m, 2, &n, NULL), STATUS_OK);
+    assert_int_equal(access_create(m, n, w.now.wall_ms + 60000, &access, NULL), STATUS_OK);
+    admission_take(&w.router, s->session, access);
+}
+
+/* On a socket with a token, while it is not known yet which room and name it is for. */
+static void it_asks_again_before_the_answer(void **state)
+{
+    (void)state;
+    struct world_socket s, again;
+    begin(true);
+    (void)ask_for(&s);
+    world_open(&w, &again);
+    give_token(&again);
+    world_say(&w, &again, RESUME);
+    assert_int_equal(s.close_code, 4409);
+    assert_int_equal(w.router.asking_count, 1);
+    world_shut(&w, &s);
+    world_shut(&w, &again);
+    assert_int_equal(w.router.asking_count, 0);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +476,7 @@ int main(void)
         cmocka_unit_test(who_gets_nothing),
         cmocka_unit_test(a_session_that_went_nowhere_ends),
         cmocka_unit_test(what_is_on_its_way_goes_first),
+        cmocka_unit_test(it_asks_again_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
