@@ -391,6 +391,7 @@ static void become_idle(struct router *r, struct session *s)
     takeover_release(s);
     handover_release(s);
     list_remove(&s->keeping);
+    list_remove(&s->timer); /* it may be the first one there */
     if (s->socket)
         set_timer(s, &r->idle, r->now.mono_us + r->o.join_timeout_us);
     else

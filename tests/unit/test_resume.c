@@ -380,6 +380,29 @@ static void a_clock_that_jumps_ends_nothing(void **state)
     }
 }
 
+/* One that is shut before it joins, whatever stands beside it in the list of those. */
+static void who_never_joined_leaves_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int opened, shut_first;
+    } rows[] = {{"the only one", 1, 0}, {"the first of two", 2, 0}, {"the last of two", 2, 1}};
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct world_socket s[2];
+        world_init(&w, true);
+        for (int k = 0; k < rows[i].opened; k++)
+            world_open(&w, &s[k]);
+        world_shut(&w, &s[rows[i].shut_first]);
+        for (int k = 0; k < rows[i].opened; k++)
+            if (k != rows[i].shut_first)
+                world_shut(&w, &s[k]);
+        world_later(&w, 1000);
+        ROW(rows[i].name, list_empty(&w.router.sessions));
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +418,7 @@ int main(void)
         cmocka_unit_test(what_comes_twice_is_heard_once),
         cmocka_unit_test(each_message_has_another_stamp),
         cmocka_unit_test(a_clock_that_jumps_ends_nothing),
+        cmocka_unit_test(who_never_joined_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
