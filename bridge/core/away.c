@@ -69,7 +69,11 @@ static bool is_lost(const struct session *s)
 void away_keep(struct router *r, struct session *s, struct frame *f)
 {
     struct replay *kept = &s->replay;
-    if (!r->o.resume_window_us || is_lost(s))
+    if (!r->o.resume_window_us) {
+        kept->before = s->seq; /* who has not got it cannot come back, on another socket neither */
+        return;
+    }
+    if (is_lost(s))
         return;
     replay_keep(kept, f);
     while (kept->count > r->o.replay_messages || kept->bytes > r->o.replay_bytes) {
