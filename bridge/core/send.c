@@ -49,7 +49,7 @@ void router_send(struct router *r, struct session *s)
 /* Asks at once whether it arrived: until then the client has nothing to come back with. */
 void router_send_marked(struct router *r, struct session *s)
 {
-    send(r, s, s->seq + 1);
+    send(r, s, s->replay.before + 1); /* what was missed follows, and may not arrive */
     if (s->socket && r->o.resume_window_us)
         r->socket_ops.confirm(s->socket);
 }

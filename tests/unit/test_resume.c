@@ -3,6 +3,8 @@
 #include "test.h"
 #include "world.h"
 
+#include "core/frame.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -403,6 +405,68 @@ static void who_never_joined_leaves_nothing(void **state)
     }
 }
 
+/* Where nothing is kept, another socket may go on only where the first one was. */
+static void without_a_window_nothing_is_skipped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        unsigned seq;
+        const char *heard;
+    } rows[] = {{"it has all", 2, "resumed"}, {"it lacks one", 1, "session-expired"}};
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct world_socket a, b, again;
+        struct place place;
+        world_init(&w, true);
+        w.router.o.resume_window_us = 0;
+        member(&a, "a", &place);
+        world_join(&w, &b, "r", "b");
+        say_to(&b, "a", "one");
+        ROW(rows[i].name, strstr(come_back(&again, &place, rows[i].seq), rows[i].heard));
+        world_shut(&w, &a);
+        world_shut(&w, &b);
+        world_shut(&w, &again);
+        world_release(&w);
+    }
+}
+
+static void (*send_as_usual)(void *socket, struct frame *f);
+static uint64_t mark_of_resumed;
+
+static void note_mark(void *socket, struct frame *f)
+{
+    struct text t = frame_text(f);
+    if (text_literal(&t, "{\"type\":\"resumed\""))
+        mark_of_resumed = f->mark;
+    send_as_usual(socket, f);
+}
+
+/* A client that read `resumed` and none of what it missed comes back once more for that. */
+static void who_read_only_the_answer_misses_nothing(void **state)
+{
+    (void)state;
+    struct world_socket a, b, again, once_more;
+    struct place place;
+    world_init(&w, true);
+    send_as_usual = w.router.socket_ops.send;
+    w.router.socket_ops.send = note_mark;
+    member(&a, "a", &place);
+    world_join(&w, &b, "r", "b");
+    world_lose(&w, &a);
+    say_to(&b, "a", "missed");
+    HAS(come_back(&again, &place, 1), "resumed");
+    note_place(&again, &place);
+    router_confirmed(&w.router, again.session, mark_of_resumed, w.now);
+    world_lose(&w, &again);
+    HAS(come_back(&once_more, &place, 1), "resumed");
+    HAS(world_read(&once_more), "\"missed\",\"seq\":2}");
+    world_shut(&w, &a);
+    world_shut(&w, &b);
+    world_shut(&w, &again);
+    world_shut(&w, &once_more);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +483,8 @@ int main(void)
         cmocka_unit_test(each_message_has_another_stamp),
         cmocka_unit_test(a_clock_that_jumps_ends_nothing),
         cmocka_unit_test(who_never_joined_leaves_nothing),
+        cmocka_unit_test(without_a_window_nothing_is_skipped),
+        cmocka_unit_test(who_read_only_the_answer_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
