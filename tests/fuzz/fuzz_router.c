@@ -1,33 +1,22 @@
-/* The whole core against a broker and browsers that do anything in any order.
+/* The whole core against a broker, browsers and other bridges that do anything in any order.
  *
- * The input is a list of steps: a code byte, an argument byte, then for some steps a length byte
- * and that many bytes. Sockets, bus and time are simulated; what is published may come back, be
- * refused or be lost. Beside memory errors and leaks it looks for frames that are not JSON, for
- * numbers that do not rise by one, for a `joined` or a numbered frame to a session that is not
- * joined, for changes of presence that do not follow from what a member knows, for members that
- * know something else than the roster, for counts that do not count, for timers out of order, and
- * for rooms and peers that nobody needs. */
-#include "core/router.h"
-#include "proto/json.h"
+ * The input is a byte of options and a list of steps: a code byte, an argument byte, then for some
+ * steps a length byte and that many bytes. Sockets, bus and time are simulated; what is published
+ * may come back, be refused or be lost; clients lose their sockets, read late, and come back with
+ * what they read last. Beside memory errors and leaks it looks for frames that are not JSON, for
+ * numbers that do not rise by one, over every `resume`, for a `joined` or a numbered frame to a
+ * session that is not joined, for changes of presence that do not follow from what a member knows,
+ * for members that know something else than the roster, for frames that are gone although their
+ * client may not have read them, for `sent` that does not rise, for counts that do not count,
+ * sessions in no list or the wrong one, timers out of order, and for rooms, peers and sessions that
+ * nobody needs. */
+#include "router_play.h"
 
 #include "core/delivery.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SOCKETS = 4, PUBLISHED = 32, VIEW_MAX = 64 };
-
-struct socket {
-    struct session *session;
-    uint64_t seq;
-    bool closing;
-    /* Who is in the room, as its frames say. */
-    char view[VIEW_MAX][NAME_MAX_BYTES + 1];
-    size_t view_count;
-    bool view_lost; /* more peers than fit */
-};
+enum { PUBLISHED = 128, SENDERS = 32 };
 
 struct published {
     char topic[TOPIC_MAX];
@@ -36,177 +25,51 @@ struct published {
     struct delivery *delivery;
 };
 
-static struct router router;
-static struct socket sockets[SOCKETS];
+struct router router;
+struct now now;
+bool held;
 static struct published published[PUBLISHED];
 static size_t published_count;
-static struct now now;
+static bool drain_over;
+/* `sent` of the last message of each session, by its own part of the id. */
+static struct {
+    char own[SESSION_OWN_LEN + 1];
+    uint64_t sent;
+} senders[SENDERS];
+static size_t sender_count;
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static size_t view_find(const struct socket *s, struct text name)
+static size_t find_sender(struct text own)
 {
     size_t i = 0;
-    while (i < s->view_count && !text_equals(name, s->view[i]))
+    while (i < sender_count && !text_equals(own, senders[i].own))
         i++;
     return i;
 }
 
-static void view_apply(struct socket *s, const char *change, struct text name)
+void forget_sent(const char *own)
 {
-    size_t at = view_find(s, name);
-    bool known = at < s->view_count;
-    if (strcmp(change, "updated") == 0) {
-        require(known);
-    } else if (strcmp(change, "left") == 0) {
-        require(known);
-        memmove(s->view[at], s->view[--s->view_count], sizeof *s->view);
-    } else {
-        require(!known);
-        if (s->view_count == VIEW_MAX) {
-            s->view_lost = true;
-            return;
-        }
-        memcpy(s->view[s->view_count], name.p, text_len(&name));
-        s->view[s->view_count++][text_len(&name)] = '\0';
-    }
+    size_t i = find_sender(text_of_str(own));
+    if (i < sender_count)
+        senders[i] = senders[--sender_count];
 }
 
-static void view_list(struct socket *s, const char *change, struct json_span list)
+static void check_sent(const struct session *s, struct text payload)
 {
-    struct json_span items[2 * VIEW_MAX];
-    struct json_member m[8];
-    size_t count, members;
-    if (list.type != JSON_ARRAY || s->view_lost ||
-        json_array(list.p, list.len, items, 2 * VIEW_MAX, &count, NULL) != STATUS_OK)
-        return;
-    for (size_t i = 0; i < count && !s->view_lost; i++) {
-        require(json_object(items[i].p, items[i].len, m, 8, &members, NULL) == STATUS_OK);
-        require(members > 0 && json_equals(m[0].key, "peer"));
-        view_apply(s, change, text_of(m[0].value.p, m[0].value.len));
-    }
-}
-
-/* In the order in which a client applies them. */
-static void view_frame(struct socket *s, const struct json_member *m, size_t count)
-{
-    static const char *const changes[] = {"peers", "left", "joined", "updated"};
-    if (!json_equals(m[0].value, "joined") && !json_equals(m[0].value, "presence"))
-        return;
-    if (json_equals(m[0].value, "joined")) {
-        s->view_count = 0;
-        s->view_lost = false;
-    }
-    for (size_t k = 0; k < sizeof changes / sizeof *changes; k++)
-        for (size_t i = 0; i < count; i++)
-            if (json_equals(m[i].key, changes[k]))
-                view_list(s, changes[k], m[i].value);
-}
-
-static void check_view(const struct socket *s)
-{
-    const struct session *session = s->session;
-    size_t at = 0, present = 0;
-    const struct peer *p;
-    if (!session || session->state != SESSION_JOINED || session->announce || s->view_lost ||
-        !list_empty(&session->peer->room->dirty))
-        return;
-    while ((p = map_next(&session->peer->room->peers, &at))) {
-        if (!p->info || p == session->peer)
-            continue;
-        present++;
-        require(view_find(s, peer_name(p)) < s->view_count);
-    }
-    require(present == s->view_count);
-}
-
-static size_t check_timers(const struct link *list)
-{
-    size_t count = 0;
-    int64_t last = INT64_MIN;
-    LIST_EACH(l, list)
-    {
-        const struct session *s = LIST_ITEM(l, struct session, timer);
-        require(s->deadline_us >= last);
-        last = s->deadline_us;
-        count++;
-    }
-    return count;
-}
-
-static void check_room(const struct room *room, size_t *peers, size_t *present)
-{
-    size_t at = 0, sessions = 0, held = 0;
-    const struct peer *p;
-    LIST_EACH(l, &room->sessions)
-    {
-        const struct session *s = LIST_ITEM(l, struct session, in_room);
-        require(s->peer && s->peer->room == room && s->peer->session == s);
-        sessions++;
-    }
-    require(sessions == room->session_count);
-    while ((p = map_next(&room->peers, &at))) {
-        require(p->room == room);
-        require(p->info || p->session || p->told || !list_empty(&p->changed));
-        require(list_empty(&p->changed) || !list_empty(&room->dirty));
-        require(p->info || list_empty(&p->expiring));
-        held += p->session != NULL;
-        *present += p->info != NULL;
-        (*peers)++;
-    }
-    require(held == sessions);
-    require(room->peers.count || room->session_count || room->waiting_count || room->watch.wanted);
-}
-
-static void check_everything(void)
-{
-    size_t at = 0, peers = 0, present = 0, joined = 0;
-    const struct room *room;
-    while ((room = map_next(&router.registry.rooms, &at)))
-        check_room(room, &peers, &present);
-    require(peers == router.registry.peer_count && present == router.registry.present_count);
-    LIST_EACH(l, &router.sessions)
-    joined += LIST_ITEM(l, struct session, in_all)->state == SESSION_JOINED;
-    require(joined == router.joined_count);
-    require(check_timers(&router.renewing) == joined);
-    check_timers(&router.joining);
-    check_timers(&router.idle);
-    for (size_t i = 0; i < SOCKETS; i++)
-        check_view(&sockets[i]);
-}
-
-static void on_send(void *socket, struct text head, struct text tail)
-{
-    struct socket *s = socket;
     struct json_member m[32];
-    size_t count, head_len = text_len(&head), len = head_len + text_len(&tail);
-    char *frame = malloc(len + 1);
-    require(frame != NULL);
-    memcpy(frame, head.p, head_len);
-    memcpy(frame + head_len, tail.p, len - head_len);
-    require(json_object(frame, len, m, 32, &count, NULL) == STATUS_OK);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t seq;
-        if (json_equals(m[i].key, "type") && json_equals(m[i].value, "joined"))
-            s->seq = 0;
-        if (json_equals(m[i].key, "seq")) {
-            require(json_uint(m[i].value, UINT64_MAX, &seq) && seq == ++s->seq);
-            require(s->session->state == SESSION_JOINED && !s->session->announce);
-        }
-    }
-    view_frame(s, m, count);
-    free(frame);
-}
-
-static void on_close(void *socket, int code, const char *reason)
-{
-    struct socket *s = socket;
-    require(code >= 1000 && code < 5000 && reason);
-    s->closing = true;
+    size_t count;
+    uint64_t sent = 0;
+    struct text own = session_own(text_of_str(s->sid));
+    require(json_object(payload.p, text_len(&payload), m, 32, &count, NULL) == STATUS_OK);
+    for (size_t k = 0; k < count; k++)
+        if (json_equals(m[k].key, "sent"))
+            require(json_uint(m[k].value, UINT64_MAX, &sent));
+    size_t i = find_sender(own);
+    require(i == sender_count || sent > senders[i].sent);
+    if (i == SENDERS)
+        return;
+    if (i == sender_count)
+        copy_text(senders[sender_count++].own, sizeof senders->own, own);
+    senders[i].sent = sent;
 }
 
 static enum status on_publish(void *bus, const struct publication *p)
@@ -222,6 +85,9 @@ static enum status on_publish(void *bus, const struct publication *p)
     memcpy(out->payload, p->payload.p, out->len);
     out->delivery = p->delivery;
     published_count++;
+    if (p->delivery && p->delivery->session && !p->retain)
+        check_sent(p->delivery->session, p->payload);
+    other_hears(p->topic, text_of(out->payload, out->len));
     return STATUS_OK;
 }
 
@@ -235,13 +101,14 @@ static void on_subscribe(void *bus, const char *const *filters, size_t count)
 static void on_unsubscribe(void *bus, const char *filter)
 {
     (void)bus;
-    require(filter[0] != '\0');
+    require(filter[0] != '\0' && router.bus_up);
 }
 
 static void on_hold(void *bus, bool on)
 {
     (void)bus;
-    (void)on;
+    require(on != held);
+    held = on;
 }
 
 static void on_record(void *recorder, const struct record *r)
@@ -257,24 +124,13 @@ static void settle(uint8_t how)
         return;
     struct published p = published[0];
     memmove(published, published + 1, --published_count * sizeof *published);
-    if (how & 1)
+    if (how & 1 && router.bus_up)
         router_bus_message(&router, p.topic, text_of(p.payload, p.len), how & 8, text_of_str(""),
                            now);
     if (p.delivery)
         router_published(&router, p.delivery, how & 2 ? STATUS_UNAVAILABLE : STATUS_OK, how & 4,
                          now);
     free(p.payload);
-}
-
-static void open_or_close(struct socket *s)
-{
-    if (s->session) {
-        router_close(&router, s->session, "closed", false, now);
-        *s = (struct socket){0};
-    } else {
-        s->session = router_open(&router, s, NULL, text_of_str(""), now);
-        require(s->session != NULL);
-    }
 }
 
 static const char *const topics[] = {
@@ -287,58 +143,165 @@ static const char *const topics[] = {
     "p/bridges/b2/status",
     "p/bridges/b1/in/b1",
     "p/rooms/r/peers/a/in/_bridge",
+    "p/bridges/b1/in/b2",
+    "p/rooms/r/peers/cam/presence",
+    "p/rooms/r/peers/a/in/cam",
+    "p/rooms/other/peers/a/presence",
 };
 
-static void step(uint8_t code, uint8_t arg, const char *bytes, size_t len)
+static void bus(uint8_t how)
+{
+    bool up = how & 1;
+    if (up && !router.bus_up)
+        router_bus_up(&router, how & 2, now);
+    else if (!up && router.bus_up)
+        router_bus_down(&router, now);
+}
+
+static void later(int64_t seconds)
+{
+    now.mono_us += seconds * 1000000;
+    now.wall_ms += seconds * 1000;
+    router_tick(&router, now);
+}
+
+/* Somebody sets the clock: hours forth and back, at most to 1970. */
+static void set_clock(int8_t hours)
+{
+    now.wall_ms += (int64_t)hours * 3600000;
+    if (now.wall_ms < 0)
+        now.wall_ms = 0;
+}
+
+static void drain(uint8_t how)
+{
+    if (!router.draining)
+        router_drain(&router, "the bridge is going down", how & 1 ? 5000000 : 0, now);
+    else if (!drain_over)
+        router_drain_end(&router, now);
+    drain_over = router.draining && (drain_over || !(how & 1) || router_drained(&router));
+}
+
+static void settle_all(void)
+{
+    while (published_count)
+        settle(5);
+    router_flush(&router, now);
+    for (size_t i = 0; i < SOCKETS; i++)
+        client_read(&sockets[i], QUEUE_MAX);
+}
+
+enum {
+    STEP_OPEN,
+    STEP_SAY,
+    STEP_SAY_TOO,
+    STEP_SETTLE,
+    STEP_PUBLISH,
+    STEP_BUS,
+    STEP_LATER,
+    STEP_FLUSH,
+    STEP_SETTLE_ALL,
+    STEP_LOSE,
+    STEP_READ,
+    STEP_PONG,
+    STEP_RESUME,
+    STEP_OTHER_ANSWERS,
+    STEP_OTHER_TAKES,
+    STEP_OTHER_MARKS,
+    STEP_OTHER_SHOWS,
+    STEP_OTHER_STATUS,
+    STEP_CLOCK,
+    STEP_DRAIN,
+    STEP_FULL,
+    STEPS
+};
+
+static void step(unsigned code, uint8_t arg, const char *bytes, size_t len)
 {
     struct socket *s = &sockets[arg % SOCKETS];
-    switch (code % 9) {
-    case 0:
-        open_or_close(s);
+    switch (code) {
+    case STEP_OPEN:
+        client_open_or_close(s);
         break;
-    case 1:
-    case 2:
+    case STEP_SAY:
+    case STEP_SAY_TOO:
         if (s->session && !s->closing)
             router_message(&router, s->session, bytes, len, now);
         break;
-    case 3:
+    case STEP_SETTLE:
         settle(arg);
         break;
-    case 4:
-        router_bus_message(&router, topics[arg % (sizeof topics / sizeof *topics)],
-                           text_of(bytes, len), arg & 128, text_of_str(""), now);
+    case STEP_PUBLISH:
+        if (router.bus_up)
+            router_bus_message(&router, topics[arg % 128 % (sizeof topics / sizeof *topics)],
+                               text_of(bytes, len), arg & 128, text_of_str(""), now);
         break;
-    case 5:
-        if (arg & 1)
-            router_bus_up(&router, arg & 1, now);
-        else
-            router_bus_down(&router, now);
+    case STEP_BUS:
+        bus(arg);
         break;
-    case 6:
-        now.mono_us += (int64_t)arg * 1000000;
-        now.wall_ms += (int64_t)arg * 1000;
-        router_tick(&router, now);
+    case STEP_LATER:
+        later(arg);
         break;
-    case 7:
+    case STEP_FLUSH:
         router_flush(&router, now);
         break;
-    case 8:
-        while (published_count)
-            settle(5);
-        router_flush(&router, now);
+    case STEP_SETTLE_ALL:
+        settle_all();
+        break;
+    case STEP_LOSE:
+        client_lose(s);
+        break;
+    case STEP_READ:
+        client_read(s, arg / SOCKETS);
+        break;
+    case STEP_PONG:
+        client_pong(s);
+        break;
+    case STEP_RESUME:
+        client_resume(s, arg);
+        break;
+    case STEP_OTHER_ANSWERS:
+        other_answers(arg, bytes, len);
+        break;
+    case STEP_OTHER_TAKES:
+        other_takes(arg);
+        break;
+    case STEP_OTHER_MARKS:
+        other_marks(arg);
+        break;
+    case STEP_OTHER_SHOWS:
+        other_shows(arg);
+        break;
+    case STEP_OTHER_STATUS:
+        other_status(arg);
+        break;
+    case STEP_CLOCK:
+        set_clock((int8_t)arg);
+        break;
+    case STEP_DRAIN:
+        drain(arg);
+        break;
+    case STEP_FULL:
+        s->full = s->open;
         break;
     }
+}
+
+static bool has_bytes(unsigned code)
+{
+    return code == STEP_SAY || code == STEP_SAY_TOO || code == STEP_PUBLISH ||
+           code == STEP_OTHER_ANSWERS;
 }
 
 static void run(const uint8_t *data, size_t size)
 {
     size_t at = 0;
     while (at + 2 <= size) {
-        uint8_t code = data[at], arg = data[at + 1];
+        unsigned code = data[at] % STEPS;
+        uint8_t arg = data[at + 1];
         size_t len = 0;
         at += 2;
-        bool with_bytes = code % 9 == 1 || code % 9 == 2 || code % 9 == 4;
-        if (with_bytes && at < size) {
+        if (has_bytes(code) && at < size) {
             len = data[at++];
             if (len > size - at)
                 len = size - at;
@@ -362,7 +325,7 @@ static void put_servers(void *ice, struct buf *b, struct text peer, int64_t now_
     buf_str(b, "[]");
 }
 
-/* Where the second bit of the input says so: one room in which only relayed candidates pass. */
+/* One room in which only relayed candidates pass. */
 static const struct ice_policies *relay_only(void)
 {
     static const struct ice_policy_source rows[] = {{.rooms = "r*", .relay_only = true}};
@@ -372,15 +335,23 @@ static const struct ice_policies *relay_only(void)
     return policies;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+enum {
+    OPTION_WATCH_ALL = 1,
+    OPTION_RELAY_ONLY = 2,
+    OPTION_NO_RESUME = 4,
+    OPTION_SMALL_REPLAY = 8,
+    OPTION_FEW_AWAY = 16
+};
+
+static void begin(uint8_t how)
 {
     struct router_options o = {
         .prefix = "p",
         .bridge = "b1",
         .run = "aaaaaa",
         .version = "0",
-        .watch_all = size > 0 && data[0] & 1,
-        .ice_policies = size > 0 && data[0] & 2 ? relay_only() : NULL,
+        .watch_all = how & OPTION_WATCH_ALL,
+        .ice_policies = how & OPTION_RELAY_ONLY ? relay_only() : NULL,
         .presence_expiry_s = 60,
         .join_timeout_us = 10000000,
         .message_max = 65536,
@@ -388,23 +359,49 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .rooms_max = 5,
         .messages = {100, 400},
         .bytes = {10000, 100000},
+        .resume_window_us = how & OPTION_NO_RESUME ? 0 : 30000000,
+        .replay_messages = how & OPTION_SMALL_REPLAY ? 3 : 256,
+        .replay_bytes = how & OPTION_SMALL_REPLAY ? 400 : 1048576,
+        .away_max = how & OPTION_FEW_AWAY ? 1 : 100,
     };
     now = (struct now){1000000, 1000};
+    held = drain_over = false;
+    sender_count = 0;
+    clients_begin();
+    other_begin();
     require(router_init(&router, &o, now) == STATUS_OK);
-    router.socket_ops = (struct socket_ops){on_send, on_close};
+    router.socket_ops = client_ops;
     router.bus_ops = (struct bus_ops){on_publish, on_subscribe, on_unsubscribe, on_hold};
     router.recorder_ops = (struct recorder_ops){on_record};
     router.ice_ops = (struct ice_ops){put_servers};
-    if (size)
-        run(data + 1, size - 1);
+}
+
+/* Everybody goes, and in time nothing is left of them. */
+static void end(void)
+{
     for (size_t i = 0; i < SOCKETS; i++)
-        if (sockets[i].session)
-            open_or_close(&sockets[i]);
+        if (sockets[i].open)
+            client_open_or_close(&sockets[i]);
+    for (int i = 0; i < 3; i++) {
+        while (published_count)
+            settle(2);
+        later(40);
+        router_flush(&router, now);
+        check_everything();
+    }
+    require(router.session_count == 0 && router.joined_count == 0);
+    require(list_empty(&router.sessions));
     while (published_count)
         settle(2);
-    router_flush(&router, now);
-    check_everything();
-    require(router.session_count == 0 && router.joined_count == 0);
     router_release(&router);
+    other_end();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    begin(size ? data[0] : 0);
+    if (size)
+        run(data + 1, size - 1);
+    end();
     return 0;
 }
