@@ -193,7 +193,11 @@ void router_close(struct router *r, struct session *s, const char *reason, bool 
     r->now = now;
     r->session_count--;
     s->socket = NULL;
-    if (lost && (takeover_goes_on(s) || away_begin(r, s)))
+    if (lost && takeover_goes_on(s)) {
+        s->visitor = NULL; /* gone, maybe, when the session is here */
+        return;
+    }
+    if (lost && away_begin(r, s))
         return;
     if (!s->away)
         s->visitor = NULL;

@@ -465,6 +465,31 @@ static void it_asks_again_before_the_answer(void **state)
     world_release(&w);
 }
 
+/* The last connection of its address is gone before the session is here. */
+static void its_socket_breaks_meanwhile(void **state)
+{
+    (void)state;
+    static const struct visitors_options o = {.sessions_max = 4, .addresses_max = 4};
+    static const struct address_key key = {{1}};
+    struct visitors *v = visitors_create(&o);
+    struct world_socket s;
+    begin(true);
+    unsigned long long ask = ask_for(&s);
+    s.session->visitor = visitors_enter(v, &key, w.now.mono_us);
+    struct visitor *visitor = s.session->visitor;
+    they_say(TO_US, GRANTED, ask);
+    world_settle(&w);
+    world_lose(&w, &s);
+    visitor_leave(visitor, w.now.mono_us);
+    they_say(TO_US, STATE, ask);
+    world_settle(&w);
+    assert_int_equal(w.router.away_count, 1);
+    assert_int_equal(visitors_count(v), 0);
+    world_shut(&w, &s);
+    world_release(&w);
+    visitors_destroy(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_session_that_went_nowhere_ends),
         cmocka_unit_test(what_is_on_its_way_goes_first),
         cmocka_unit_test(it_asks_again_before_the_answer),
+        cmocka_unit_test(its_socket_breaks_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
