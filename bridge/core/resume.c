@@ -2,6 +2,7 @@
 
 #include "core/admission.h"
 #include "core/away.h"
+#include "core/handover.h"
 #include "core/membership.h"
 #include "core/roster.h"
 #include "core/takeover.h"
@@ -74,6 +75,7 @@ static bool resume_here(struct router *r, struct session *held, struct session *
     }
     roster_flush_room(r, held->peer->room);
     resume_move_socket(r, s, held);
+    handover_release(held); /* who was granted it and has not taken it comes too late */
     replay_confirm(&held->replay, e->seq);
     session_renew_secret(held, secret);
     held->known = false;

@@ -490,6 +490,38 @@ static void its_socket_breaks_meanwhile(void **state)
     visitors_destroy(v);
 }
 
+static void come_back(struct world_socket *s, const char *sid, const char *secret)
+{
+    char resume[256];
+    snprintf(resume, sizeof resume,
+             "{\"type\":\"resume\",\"session\":\"b1.%s\",\"secret\":\"%s\",\"seq\":0}", sid,
+             secret);
+    world_open(&w, s);
+    world_say(&w, s, resume);
+}
+
+/* It was granted to another bridge, but its client is here again before that one takes it. */
+static void its_client_stays_after_all(void **state)
+{
+    (void)state;
+    struct world_socket a, back;
+    char sid[32], secret[32];
+    begin(true);
+    world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+    world_settle(&w);
+    lose_member(&a, sid, secret);
+    they_take(sid, secret, 0);
+    come_back(&back, sid, secret);
+    HAS(world_read(&back), "\"resumed\"");
+    they_say(INBOX "_bridge", "{\"type\":\"takeover\",\"ask\":#,\"by\":\"b2\"}", 9);
+    world_settle(&w);
+    assert_int_equal(back.close_code, 0);
+    assert_int_equal(w.router.joined_count, 1);
+    world_shut(&w, &a);
+    world_shut(&w, &back);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +535,7 @@ int main(void)
         cmocka_unit_test(what_is_on_its_way_goes_first),
         cmocka_unit_test(it_asks_again_before_the_answer),
         cmocka_unit_test(its_socket_breaks_meanwhile),
+        cmocka_unit_test(its_client_stays_after_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
