@@ -250,12 +250,13 @@ static void settle(struct router *r, struct peer *p, const struct presence *pres
     struct session *s = p->session;
     struct room *room = p->room;
     bool ours = text_equals(presence->via, r->o.bridge);
-    bool same = s && p->info && same_holder(p->info, presence);
+    bool same = s && text_same(session_own(presence->sid), session_own(text_of_str(s->sid)));
     if (ours && !text_equals(presence->sid, s->sid))
         return; /* the echo of an earlier session of the same name: the newer one's is behind it */
     if (!ours && same && s->state == SESSION_JOINED)
         return; /* the echo of the bridge that had it before */
-    bool replaced = !ours && !same && s && s->state == SESSION_JOINED;
+    bool replaced =
+        !ours && !same && s && (s->state == SESSION_JOINED || s->state == SESSION_HANDING);
     bool handed = !ours && same && s->state == SESSION_HANDING;
     if (replaced)
         membership_replaced(r, s);

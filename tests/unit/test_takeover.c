@@ -522,6 +522,42 @@ static void its_client_stays_after_all(void **state)
     world_release(&w);
 }
 
+/* What becomes of the presence while a session is handed over, and what stands in the end. */
+static void others_may_have_the_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *own; /* NULL: the session's */
+        bool cleared_before;
+    } rows[] = {
+        {"another session's", "-zzzzzzzzzzzzz", false},
+        {"its own, cleared meanwhile", NULL, true},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct world_socket a;
+        char sid[32], secret[32], presence[256];
+        begin(true);
+        world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+        world_settle(&w);
+        lose_member(&a, sid, secret);
+        they_take(sid, secret, 0);
+        they_say(INBOX "_bridge", "{\"type\":\"takeover\",\"ask\":#,\"by\":\"b2\"}", 9);
+        if (rows[i].cleared_before)
+            world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+        snprintf(presence, sizeof presence,
+                 "{\"kind\":\"browser\",\"since\":9,\"via\":\"b2\",\"sid\":\"run002%s\"}",
+                 rows[i].own ? rows[i].own : sid + SESSION_RUN_LEN);
+        world_publish(&w, "p/rooms/r/peers/a/presence", presence, true);
+        world_settle(&w);
+        ROW(rows[i].name, !world_subscribed(&w, INBOX "+") && list_empty(&w.router.handing));
+        world_later(&w, 10001);
+        world_settle(&w);
+        assert_non_null(world_retained(&w, "p/rooms/r/peers/a/presence"));
+        world_shut(&w, &a);
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +572,7 @@ int main(void)
         cmocka_unit_test(it_asks_again_before_the_answer),
         cmocka_unit_test(its_socket_breaks_meanwhile),
         cmocka_unit_test(its_client_stays_after_all),
+        cmocka_unit_test(others_may_have_the_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
