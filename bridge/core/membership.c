@@ -442,6 +442,8 @@ void membership_replaced(struct router *r, struct session *s)
 {
     struct room *room = s->peer->room;
     roster_flush_room(r, room); /* it may not have heard of its own joining yet */
+    if (s->state == SESSION_RESUMING)
+        r->asking_count--;
     detach(r, s, "replaced");
     become_idle(r, s);
     r->metrics.replaced++;

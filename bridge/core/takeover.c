@@ -361,7 +361,8 @@ void takeover_hear(struct router *r, struct session *s, const struct topic *t, s
     uint64_t digest = seen_digest(t->from, payload);
     if (t->kind == TOPIC_INBOX && text_equals(t->from, NAME_BRIDGE) &&
         is_our_mark(r, take, payload)) {
-        take->phase = PASSED;
+        if (take->phase == MARKED) /* it may come twice */
+            take->phase = PASSED;
         return;
     }
     if (take->phase == PASSED)

@@ -558,6 +558,46 @@ static void others_may_have_the_name(void **state)
     }
 }
 
+/* Whoever owns the name by his token takes it from one that is on its way. */
+static void its_name_is_taken_meanwhile(void **state)
+{
+    (void)state;
+    struct world_socket s, owner;
+    begin(true);
+    unsigned long long ask = ask_for(&s);
+    they_say(TO_US, GRANTED, ask);
+    world_settle(&w);
+    world_open(&w, &owner);
+    give_token(&owner);
+    world_say(&w, &owner, "{\"type\":\"join\",\"room\":\"r\",\"peer\":\"a\"}");
+    world_settle(&w);
+    HAS(world_read(&owner), "\"joined\"");
+    assert_int_equal(s.close_code, 4409);
+    assert_int_equal(w.router.asking_count, 0);
+    world_shut(&w, &s);
+    world_shut(&w, &owner);
+    world_release(&w);
+}
+
+/* More than may wait behind the mark: not even a second mark makes that good. */
+static void too_much_came_behind_the_mark(void **state)
+{
+    (void)state;
+    struct world_socket s;
+    begin(true);
+    unsigned long long ask = ask_for(&s);
+    they_say(TO_US, GRANTED, ask);
+    world_settle(&w);
+    for (unsigned i = 0; i < 17; i++)
+        they_say(INBOX "cam", "{\"type\":\"message\",\"data\":#}", i);
+    they_say(INBOX "_bridge", "{\"type\":\"takeover\",\"ask\":#,\"by\":\"b1\"}", ask);
+    they_say(TO_US, STATE, ask);
+    world_settle(&w);
+    HAS(world_read(&s), "session-expired");
+    world_shut(&w, &s);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +613,8 @@ int main(void)
         cmocka_unit_test(its_socket_breaks_meanwhile),
         cmocka_unit_test(its_client_stays_after_all),
         cmocka_unit_test(others_may_have_the_name),
+        cmocka_unit_test(its_name_is_taken_meanwhile),
+        cmocka_unit_test(too_much_came_behind_the_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
