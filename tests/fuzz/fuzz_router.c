@@ -13,6 +13,8 @@
 #include "router_play.h"
 
 #include "core/delivery.h"
+#include "core/overview.h"
+#include "core/watch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -182,6 +184,30 @@ static void drain(uint8_t how)
     drain_over = router.draining && (drain_over || !(how & 1) || router_drained(&router));
 }
 
+/* An operator looks, the broker refuses a subscription, the history asks after a room. */
+static void look(uint8_t how)
+{
+    struct json_member m[8];
+    struct buf b;
+    size_t count;
+    struct text room = text_of_str(how & 1 ? "r" : "other");
+    buf_init(&b, 1 << 20);
+    router_put_metrics(&router, &b);
+    require(buf_ok(&b) && b.len > 0);
+    buf_clear(&b);
+    overview_put_rooms(&router, &b);
+    require(json_object(b.data, b.len, m, 8, &count, NULL) == STATUS_OK);
+    buf_clear(&b);
+    if (overview_put_room(&router, room, &b))
+        require(json_object(b.data, b.len, m, 8, &count, NULL) == STATUS_OK);
+    buf_release(&b);
+    require(!router_ready(&router) || router.bus_up);
+    if (how & 2)
+        router_refused(&router, "p/rooms/+/all/+", now);
+    if (how & 4)
+        watch_check(&router, room);
+}
+
 static void settle_all(void)
 {
     while (published_count)
@@ -213,6 +239,7 @@ enum {
     STEP_CLOCK,
     STEP_DRAIN,
     STEP_FULL,
+    STEP_LOOK,
     STEPS
 };
 
@@ -283,6 +310,9 @@ static void step(unsigned code, uint8_t arg, const char *bytes, size_t len)
         break;
     case STEP_FULL:
         s->full = s->open;
+        break;
+    case STEP_LOOK:
+        look(arg);
         break;
     }
 }
