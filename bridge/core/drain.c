@@ -4,6 +4,7 @@
 #include "core/membership.h"
 #include "core/roster.h"
 #include "core/router.h"
+#include "core/takeover.h"
 #include "core/watch.h"
 
 /* The later ones of many come back in their turn, and all of them within the time there is. */
@@ -25,10 +26,11 @@ static void tell_closing(struct router *r, struct session *s, const char *reason
     router_send(r, s);
 }
 
-/* Its client comes back somewhere else: what is its own stays until then. */
+/* Its client comes back somewhere else: what is its own stays until then. So does what another
+ * bridge has let go, once it is here. */
 static bool lay_aside(struct router *r, struct session *s)
 {
-    if (!away_begin(r, s))
+    if (!takeover_goes_on(s) && !away_begin(r, s))
         return false;
     router_part(r, s, 1012, "the bridge is going down", true);
     return true;
@@ -46,8 +48,7 @@ void router_drain(struct router *r, const char *reason, int64_t within_us, struc
         l = l->next;
         if (s->socket)
             tell_closing(r, s, reason, wait ? within_us : 0);
-        if ((wait && s->away) || s->state == SESSION_HANDING ||
-            (wait && s->socket && lay_aside(r, s)))
+        if ((wait && s->away) || s->state == SESSION_HANDING || (wait && lay_aside(r, s)))
             continue;
         membership_leave(r, s, "drain", text_of_str(""));
         router_close_socket(r, s, 1012, reason);
@@ -56,7 +57,7 @@ void router_drain(struct router *r, const char *reason, int64_t within_us, struc
 
 bool router_drained(const struct router *r)
 {
-    return r->joined_count == 0 && list_empty(&r->handing);
+    return r->joined_count == 0 && r->asking_count == 0 && list_empty(&r->handing);
 }
 
 void router_drain_end(struct router *r, struct now now)

@@ -70,6 +70,10 @@ bool takeover_goes_on(const struct session *s)
 
 void takeover_cancel(struct router *r, struct session *s)
 {
+    talk_begin(r, "forget", s->takeover->ask);
+    buf_char(&r->out, '}');
+    if (r->bus_up)
+        (void)talk_send(r, text_of_str(s->takeover->bridge));
     r->asking_count--;
     takeover_release(s);
     membership_forget(r, s);
@@ -82,10 +86,6 @@ static void fail(struct router *r, struct session *s)
     bool asked = s->socket != NULL;
     memcpy(id, s->takeover->id, len);
     r->metrics.takeovers_failed++;
-    talk_begin(r, "forget", s->takeover->ask);
-    buf_char(&r->out, '}');
-    if (r->bus_up)
-        (void)talk_send(r, text_of_str(s->takeover->bridge));
     takeover_cancel(r, s);
     if (asked)
         resume_expired(r, s, text_of(id, len));

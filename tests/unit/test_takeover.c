@@ -598,6 +598,50 @@ static void too_much_came_behind_the_mark(void **state)
     world_release(&w);
 }
 
+/* Who gave it away must not keep the name for somebody who does not want it any more. */
+static void its_client_leaves_meanwhile(void **state)
+{
+    (void)state;
+    struct world_socket s;
+    begin(true);
+    unsigned long long ask = ask_for(&s);
+    they_say(TO_US, GRANTED, ask);
+    world_settle(&w);
+    world_shut(&w, &s);
+    HAS(settle_and_hear(TO_THEM), "{\"type\":\"forget\",");
+    assert_int_equal(w.router.asking_count, 0);
+    world_release(&w);
+}
+
+/* We go down while it comes: it comes all the same, and waits for the next bridge. */
+static void we_go_down_meanwhile(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        struct world_socket s;
+        begin(true);
+        unsigned long long ask = ask_for(&s);
+        they_say(TO_US, GRANTED, ask);
+        world_settle(&w);
+        if (lost)
+            world_lose(&w, &s);
+        router_drain(&w.router, "going down", 10000000, w.now);
+        assert_false(router_drained(&w.router));
+        if (!lost) {
+            HAS(world_read(&s), "\"closing\"");
+            assert_int_equal(s.close_code, 1012);
+        }
+        they_say(TO_US, STATE, ask);
+        world_settle(&w);
+        HAS(world_retained(&w, "p/rooms/r/peers/a/presence"), "\"via\":\"b1\"");
+        assert_int_equal(w.router.away_count, 1);
+        router_drain_end(&w.router, w.now);
+        assert_true(router_drained(&w.router));
+        world_shut(&w, &s);
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -614,6 +658,8 @@ int main(void)
         cmocka_unit_test(its_client_stays_after_all),
         cmocka_unit_test(others_may_have_the_name),
         cmocka_unit_test(its_name_is_taken_meanwhile),
+        cmocka_unit_test(its_client_leaves_meanwhile),
+        cmocka_unit_test(we_go_down_meanwhile),
         cmocka_unit_test(too_much_came_behind_the_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
