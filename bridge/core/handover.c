@@ -37,6 +37,8 @@ static void answer(struct router *r, struct text to, const char *type, uint64_t 
 static const char *refusal(struct router *r, const struct session *s, struct text secret,
                            uint64_t seq)
 {
+    if (s && (s->state == SESSION_HANDING || s->state == SESSION_RESUMING))
+        return "later";
     if (!s || s->state != SESSION_JOINED || !session_secret_fits(s, secret) || seq > s->seq ||
         !replay_reaches(&s->replay, seq)) {
         r->metrics.handovers_refused++;
@@ -65,7 +67,7 @@ void handover_asked(struct router *r, struct text from, const struct json_member
     if (!word && !s->handover)
         s->handover = calloc(1, sizeof *s->handover);
     if (word || !s->handover) {
-        answer(r, from, "refused", ask);
+        answer(r, from, word ? word : "refused", ask);
         return;
     }
     *s->handover = (struct handover){.ask = ask, .seq = seq};

@@ -67,6 +67,10 @@ static bool resume_here(struct router *r, struct session *held, struct session *
         takeover_again(r, held, s, secret, id);
         return true;
     }
+    if (held->state == SESSION_HANDING) {
+        resume_later(r, s, id); /* then it is known where it went */
+        return true;
+    }
     if (held->state != SESSION_JOINED || !session_secret_fits(held, secret) || e->seq > held->seq)
         return false;
     if (!replay_reaches(&held->replay, e->seq)) {

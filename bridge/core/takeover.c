@@ -79,7 +79,8 @@ void takeover_cancel(struct router *r, struct session *s)
     membership_forget(r, s);
 }
 
-static void fail(struct router *r, struct session *s)
+static void give_up(struct router *r, struct session *s,
+                    void (*say)(struct router *r, struct session *s, struct text id))
 {
     char id[NAME_MAX_BYTES];
     size_t len = s->takeover->id_len;
@@ -88,7 +89,12 @@ static void fail(struct router *r, struct session *s)
     r->metrics.takeovers_failed++;
     takeover_cancel(r, s);
     if (asked)
-        resume_expired(r, s, text_of(id, len));
+        say(r, s, text_of(id, len));
+}
+
+static void fail(struct router *r, struct session *s)
+{
+    give_up(r, s, resume_expired);
 }
 
 static bool ask(struct router *r, struct session *s)
@@ -305,6 +311,8 @@ void takeover_answer(struct router *r, struct text from, const struct json_membe
         granted(r, s, m, n);
     else if (json_equals(type, "moved") && s->takeover->phase == ASKED)
         moved(r, s, m, n);
+    else if (json_equals(type, "later") && s->takeover->phase == ASKED)
+        give_up(r, s, resume_later);
     else if (json_equals(type, "knows"))
         known_learn(&s->takeover->known, talk_field(m, n, "peers"));
     else if (json_equals(type, "state"))

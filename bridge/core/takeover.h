@@ -5,6 +5,7 @@
  *     {"type":"take","ask":N,"sid":…,"secret":…,"seq":M}    M: the last frame that its client has
  * and on our own inbox we hear one of
  *     {"type":"refused","ask":N}
+ *     {"type":"later","ask":N}                              it is on its way between two bridges
  *     {"type":"moved","ask":N,"to":BRIDGE}                  ask that one
  *     {"type":"granted","ask":N,"room":…,"peer":…}
  * Then we subscribe as the peer, and publish to its inbox, from `_bridge`, the mark

@@ -642,6 +642,40 @@ static void we_go_down_meanwhile(void **state)
     }
 }
 
+/* It is on its way to b2, and its client comes back here or to b3: that is not its end. */
+static void its_client_is_impatient(void **state)
+{
+    (void)state;
+    struct world_socket a, back, s;
+    char sid[32], secret[32], take[256];
+    begin(true);
+    world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+    world_settle(&w);
+    lose_member(&a, sid, secret);
+    they_take(sid, secret, 0);
+    they_say(INBOX "_bridge", "{\"type\":\"takeover\",\"ask\":#,\"by\":\"b2\"}", 9);
+    world_settle(&w);
+    come_back(&back, sid, secret);
+    HAS(world_read(&back), "\"unavailable\"");
+    assert_int_equal(back.close_code, 1013);
+    snprintf(take, sizeof take,
+             "{\"type\":\"take\",\"ask\":4,\"sid\":\"%s\",\"secret\":\"%s\",\"seq\":0}", sid,
+             secret);
+    router_bus_message(&w.router, "p/bridges/b1/in/b3", text_of_str(take), false, text_of_str(""),
+                       w.now);
+    HAS(settle_and_hear("p/bridges/b3/in/b1"), "{\"type\":\"later\",\"ask\":4}");
+    world_shut(&w, &a);
+    world_shut(&w, &back);
+    world_release(&w);
+    begin(true);
+    they_say(TO_US, "{\"type\":\"later\",\"ask\":#}", ask_for(&s));
+    world_settle(&w);
+    HAS(world_read(&s), "\"unavailable\"");
+    assert_int_equal(s.close_code, 1013);
+    world_shut(&w, &s);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +691,7 @@ int main(void)
         cmocka_unit_test(its_socket_breaks_meanwhile),
         cmocka_unit_test(its_client_stays_after_all),
         cmocka_unit_test(others_may_have_the_name),
+        cmocka_unit_test(its_client_is_impatient),
         cmocka_unit_test(its_name_is_taken_meanwhile),
         cmocka_unit_test(its_client_leaves_meanwhile),
         cmocka_unit_test(we_go_down_meanwhile),
