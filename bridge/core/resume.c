@@ -73,11 +73,11 @@ static bool resume_here(struct router *r, struct session *held, struct session *
     }
     if (held->state != SESSION_JOINED || !session_secret_fits(held, secret) || e->seq > held->seq)
         return false;
+    roster_flush_room(r, held->peer->room); /* one more to be kept, maybe */
     if (!replay_reaches(&held->replay, e->seq)) {
         membership_leave(r, held, "timeout", text_of_str(""));
         return false;
     }
-    roster_flush_room(r, held->peer->room);
     resume_move_socket(r, s, held);
     handover_release(held); /* who was granted it and has not taken it comes too late */
     replay_confirm(&held->replay, e->seq);

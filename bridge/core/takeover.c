@@ -255,6 +255,13 @@ static void complete(struct router *r, struct session *s, const struct json_memb
     }
     drop_taken(t, talk_field(m, n, "taken"));
     roster_flush_room(r, s->peer->room);
+    s->socket = NULL; /* nothing goes out in front of `resumed` */
+    known_correct(r, s, t->known);
+    s->socket = socket;
+    if (!replay_reaches(&s->replay, t->seq)) { /* more than is kept here, or than memory holds */
+        fail(r, s);
+        return;
+    }
     session_name(s, r->o.run, session_own(text_of_str(s->sid)));
     session_renew_secret(s, text_of(s->secret, SESSION_SECRET_LEN));
     s->known = false;
@@ -262,9 +269,6 @@ static void complete(struct router *r, struct session *s, const struct json_memb
     r->metrics.takeovers++;
     membership_resumed(r, s);
     s->takeover = NULL;
-    s->socket = NULL; /* nothing goes out in front of `resumed` */
-    known_correct(r, s, t->known);
-    s->socket = socket;
     if (s->socket)
         welcome_resumed(r, s);
     deliver_held(r, s, t);

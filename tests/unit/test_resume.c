@@ -467,6 +467,33 @@ static void who_read_only_the_answer_misses_nothing(void **state)
     world_release(&w);
 }
 
+/* As much as is kept (16, in this world) waits for it, and a change that nobody was told of yet. */
+static void what_was_not_told_yet_counts(void **state)
+{
+    (void)state;
+    for (int changes = 0; changes < 2; changes++) {
+        struct world_socket a, back;
+        struct place p;
+        char json[64];
+        world_init(&w, true);
+        member(&a, "a", &p);
+        world_answer(&w, &a);
+        for (int i = 0; i < 16; i++) {
+            snprintf(json, sizeof json, "{\"type\":\"message\",\"data\":%d}", i);
+            world_publish(&w, "p/rooms/r/peers/a/in/cam", json, false);
+            world_settle(&w);
+        }
+        world_lose(&w, &a);
+        if (changes)
+            router_bus_message(&w.router, "p/rooms/r/peers/new/presence", text_of_str("{}"), false,
+                               text_of_str(""), w.now);
+        HAS(come_back(&back, &p, 0), changes ? "session-expired" : "\"resumed\"");
+        world_shut(&w, &a);
+        world_shut(&w, &back);
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +512,7 @@ int main(void)
         cmocka_unit_test(who_never_joined_leaves_nothing),
         cmocka_unit_test(without_a_window_nothing_is_skipped),
         cmocka_unit_test(who_read_only_the_answer_misses_nothing),
+        cmocka_unit_test(what_was_not_told_yet_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -676,6 +676,33 @@ static void its_client_is_impatient(void **state)
     world_release(&w);
 }
 
+/* As much as may wait (16, in this world), and one more that tells whom it did not hear of. */
+static void nothing_of_it_may_be_missing(void **state)
+{
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        struct world_socket s;
+        begin(true);
+        unsigned long long ask = ask_for(&s);
+        they_say(TO_US, GRANTED, ask);
+        world_settle(&w);
+        they_say(TO_US,
+                 over ? "{\"type\":\"knows\",\"ask\":#,\"peers\":[]}"
+                      : "{\"type\":\"knows\",\"ask\":#,\"peers\":[\"cam\",5]}",
+                 ask);
+        for (int i = 0; i < 16; i++)
+            they_say(TO_US, "{\"type\":\"missed\",\"ask\":#}\n{\"type\":\"message\"}", ask);
+        they_say(TO_US,
+                 "{\"type\":\"state\",\"ask\":#,\"seq\":19,\"sent\":1,\"since\":7,\"calls\":[],"
+                 "\"ids\":[],\"seen\":[]}",
+                 ask);
+        world_settle(&w);
+        HAS(world_read(&s), over ? "session-expired" : "\"resumed\"");
+        world_shut(&w, &s);
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -692,6 +719,7 @@ int main(void)
         cmocka_unit_test(its_client_stays_after_all),
         cmocka_unit_test(others_may_have_the_name),
         cmocka_unit_test(its_client_is_impatient),
+        cmocka_unit_test(nothing_of_it_may_be_missing),
         cmocka_unit_test(its_name_is_taken_meanwhile),
         cmocka_unit_test(its_client_leaves_meanwhile),
         cmocka_unit_test(we_go_down_meanwhile),
