@@ -135,6 +135,16 @@ void admission_move(struct router *r, struct session *from, struct session *to)
     from->access = NULL;
 }
 
+void admission_bring(struct router *r, struct session *s, struct access *had)
+{
+    struct problem why;
+    if (!s->access ||
+        check_place(s->access, room_name(s->peer->room), peer_name(s->peer), &why) != STATUS_OK)
+        admission_take(r, s, had);
+    else
+        access_destroy(had);
+}
+
 enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,
                               struct problem *why)
 {

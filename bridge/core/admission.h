@@ -18,6 +18,8 @@ enum status admission_join(struct router *r, struct session *s, const struct env
 void admission_take(struct router *r, struct session *s, struct access *access);
 /* A socket goes to another session: its token, too, if it allows that one's place. */
 void admission_move(struct router *r, struct session *from, struct session *to);
+/* It comes from another bridge with this right, which counts where the socket's does not. */
+void admission_bring(struct router *r, struct session *s, struct access *had);
 
 /* Replaces the token of a member by one that allows at least this room and name. */
 enum status admission_refresh(struct router *r, struct session *s, const struct envelope *e,

@@ -115,7 +115,7 @@ static bool read_access(struct router *r, struct session *s, const struct json_m
         json_object(v.p, v.len, claims, 8, &count, NULL) != STATUS_OK ||
         access_create(claims, count, (int64_t)expires, &access, NULL) != STATUS_OK)
         return false;
-    admission_take(r, s, access);
+    admission_bring(r, s, access);
     return true;
 }
 

@@ -436,12 +436,13 @@ static void what_is_on_its_way_goes_first(void **state)
     "{\"type\":\"state\",\"ask\":#,\"seq\":3,\"sent\":1,\"since\":7,\"calls\":[],\"ids\":[],"      \
     "\"seen\":[]}"
 
-static void give_token(struct world_socket *s)
+static void give_token(struct world_socket *s, const char *subject)
 {
-    static const char claims[] = "{\"rooms\":[\"*\"],\"sub\":\"a\"}";
+    char claims[64];
     struct json_member m[2];
     size_t n;
     struct access *access;
+    snprintf(claims, sizeof claims, "{\"rooms\":[\"*\"],\"sub\":\"%s\"}", subject);
     assert_int_equal(json_object(claims, strlen(claims), m, 2, &n, NULL), STATUS_OK);
     assert_int_equal(access_create(m, n, w.now.wall_ms + 60000, &access, NULL), STATUS_OK);
     admission_take(&w.router, s->session, access);
@@ -455,7 +456,7 @@ static void it_asks_again_before_the_answer(void **state)
     begin(true);
     (void)ask_for(&s);
     world_open(&w, &again);
-    give_token(&again);
+    give_token(&again, "a");
     world_say(&w, &again, RESUME);
     assert_int_equal(s.close_code, 4409);
     assert_int_equal(w.router.asking_count, 1);
@@ -568,7 +569,7 @@ static void its_name_is_taken_meanwhile(void **state)
     they_say(TO_US, GRANTED, ask);
     world_settle(&w);
     world_open(&w, &owner);
-    give_token(&owner);
+    give_token(&owner, "a");
     world_say(&w, &owner, "{\"type\":\"join\",\"room\":\"r\",\"peer\":\"a\"}");
     world_settle(&w);
     HAS(world_read(&owner), "\"joined\"");
@@ -703,6 +704,35 @@ static void nothing_of_it_may_be_missing(void **state)
     }
 }
 
+/* The socket may have come with a newer token than the session had. */
+static void the_token_of_the_socket_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *subject;
+        int64_t expires_in;
+    } rows[] = {{"its own", "a", 60}, {"another one's", "b", 20}};
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct world_socket s;
+        char text[512];
+        begin(true);
+        unsigned long long ask = ask_for(&s);
+        give_token(&s, rows[i].subject);
+        they_say(TO_US, GRANTED, ask);
+        snprintf(text, sizeof text,
+                 "{\"type\":\"state\",\"ask\":#,\"seq\":3,\"sent\":1,\"since\":7,\"calls\":[],"
+                 "\"ids\":[],\"seen\":[],\"expires\":%lld,\"claims\":{\"rooms\":[\"r\"]}}",
+                 (long long)w.now.wall_ms + 20000);
+        world_settle(&w);
+        they_say(TO_US, text, ask);
+        world_settle(&w);
+        HAS(world_read(&s), "\"resumed\"");
+        ROW(rows[i].name, admission_seconds_left(&w.router, s.session) == rows[i].expires_in);
+        world_shut(&w, &s);
+        world_release(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -720,6 +750,7 @@ int main(void)
         cmocka_unit_test(others_may_have_the_name),
         cmocka_unit_test(its_client_is_impatient),
         cmocka_unit_test(nothing_of_it_may_be_missing),
+        cmocka_unit_test(the_token_of_the_socket_counts),
         cmocka_unit_test(its_name_is_taken_meanwhile),
         cmocka_unit_test(its_client_leaves_meanwhile),
         cmocka_unit_test(we_go_down_meanwhile),
