@@ -70,6 +70,12 @@ void watch_put_status(struct buf *b, const struct router_options *o, bool online
     buf_char(b, '}');
 }
 
+/* To its end it answers for the members that wait for other bridges. */
+static bool is_online(const struct router *r)
+{
+    return !r->draining || !router_drained(r);
+}
+
 void watch_publish_status(struct router *r, bool online)
 {
     buf_clear(&r->topic);
@@ -112,7 +118,7 @@ void watch_restart(struct router *r, bool kept)
         r->missing_until_us = r->now.mono_us + BRIDGES_GRACE_US;
         hold_messages(r);
     }
-    watch_publish_status(r, !r->draining);
+    watch_publish_status(r, is_online(r));
     buf_clear(&r->topic);
     topic_bridge_inbox(&r->topic, r->o.prefix, text_of_str(r->o.bridge), any());
     subscribe_topic(r);
@@ -176,7 +182,7 @@ static void remove_all_unseen(struct router *r)
 void watch_tick(struct router *r)
 {
     struct text me = text_of_str(r->o.bridge);
-    if (r->bus_up && !r->draining && r->status_due_us <= r->now.mono_us)
+    if (r->bus_up && is_online(r) && r->status_due_us <= r->now.mono_us)
         watch_publish_status(r, true);
     /* A broker drops messages beyond its queue's limit, and an ACL can be mended meanwhile. */
     if (r->bus_up && !list_empty(&r->fences) && r->fence_retry_us <= r->now.mono_us)

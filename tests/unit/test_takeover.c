@@ -733,6 +733,31 @@ static void the_token_of_the_socket_counts(void **state)
     }
 }
 
+/* We go down, our members wait for other bridges, and the broker is away for a moment. */
+static void who_waits_for_others_is_still_there(void **state)
+{
+    (void)state;
+    struct world_socket a;
+    begin(true);
+    world_join(&w, &a, "r", "c");
+    world_answer(&w, &a);
+    router_drain(&w.router, "going down", 200000000, w.now);
+    world_settle(&w);
+    world_drop_link(&w);
+    world_restore_link(&w);
+    world_settle(&w);
+    HAS(world_retained(&w, "p/bridges/b1/status"), "\"online\":true");
+    router_drain_end(&w.router, w.now);
+    world_settle(&w);
+    HAS(world_retained(&w, "p/bridges/b1/status"), "\"online\":false");
+    world_drop_link(&w);
+    world_restore_link(&w);
+    world_settle(&w);
+    HAS(world_retained(&w, "p/bridges/b1/status"), "\"online\":false");
+    world_shut(&w, &a);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -751,6 +776,7 @@ int main(void)
         cmocka_unit_test(its_client_is_impatient),
         cmocka_unit_test(nothing_of_it_may_be_missing),
         cmocka_unit_test(the_token_of_the_socket_counts),
+        cmocka_unit_test(who_waits_for_others_is_still_there),
         cmocka_unit_test(its_name_is_taken_meanwhile),
         cmocka_unit_test(its_client_leaves_meanwhile),
         cmocka_unit_test(we_go_down_meanwhile),
