@@ -123,7 +123,8 @@ void takeover_begin(struct router *r, struct session *s, const struct takeover_w
         return;
     }
     struct takeover *t = NULL;
-    if (secret == SESSION_SECRET_LEN && other == BRIDGE_RUNS)
+    /* Where nothing is kept, there is no place for what it missed. */
+    if (secret == SESSION_SECRET_LEN && other == BRIDGE_RUNS && r->o.resume_window_us)
         t = calloc(1, sizeof *t);
     if (!t) {
         resume_expired(r, s, wish->id);

@@ -229,15 +229,18 @@ static void who_is_asked(void **state)
     (void)state;
     static const struct {
         const char *name, *status;
-        bool link_down;
+        bool link_down, no_window;
         const char *heard;
         int close_code;
     } rows[] = {
-        {"a bridge that is gone", "{\"online\":false,\"run\":\"run002\"}", false, "session-expired",
-         0},
-        {"a later run of it", "{\"online\":true,\"run\":\"run003\"}", false, "session-expired", 0},
-        {"nobody, while the broker is away", "{\"online\":true,\"run\":\"run002\"}", true,
+        {"a bridge that is gone", "{\"online\":false,\"run\":\"run002\"}", false, false,
+         "session-expired", 0},
+        {"a later run of it", "{\"online\":true,\"run\":\"run003\"}", false, false,
+         "session-expired", 0},
+        {"nobody, while the broker is away", "{\"online\":true,\"run\":\"run002\"}", true, false,
          "unavailable", 1013},
+        {"nobody, where nothing could be kept for it", "{\"online\":true,\"run\":\"run002\"}",
+         false, true, "session-expired", 0},
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct world_socket s;
@@ -248,6 +251,8 @@ static void who_is_asked(void **state)
         world_settle(&w);
         if (rows[i].link_down)
             world_drop_link(&w);
+        if (rows[i].no_window)
+            w.router.o.resume_window_us = 0;
         world_open(&w, &s);
         world_say(&w, &s,
                   "{\"type\":\"resume\",\"session\":\"b2." SID "\",\"secret\":\"" SECRET
