@@ -104,7 +104,8 @@ void away_broken(struct router *r, struct session *s)
 void away_confirmed(struct router *r, struct session *s, uint64_t mark)
 {
     (void)r;
-    if (!mark || s->state != SESSION_JOINED)
+    /* A pong may be late, for what the socket had with another membership. */
+    if (!mark || mark > s->seq + 1 || s->state != SESSION_JOINED)
         return;
     s->known = true;
     s->last_secret[0] = '\0';

@@ -105,6 +105,7 @@ void ws_socket_bind(void *socket, struct session *context)
 {
     struct ws_socket *s = socket;
     s->context = context;
+    s->mark = s->ping_mark = 0; /* those are another session's */
 }
 
 void ws_socket_part(void *socket, int code, const char *reason, bool flush)
@@ -119,7 +120,7 @@ void ws_socket_part(void *socket, int code, const char *reason, bool flush)
 void ws_socket_confirm(void *socket)
 {
     struct ws_socket *s = socket;
-    if (s->close_code || s->confirm_due || (s->ping_out && s->ping_mark == s->mark))
+    if (s->close_code || s->confirm_due || (s->ping_out && s->ping_mark == s->mark && !s->first))
         return;
     s->confirm_due = true;
     lws_callback_on_writable(s->wsi);
