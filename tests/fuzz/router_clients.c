@@ -313,6 +313,14 @@ void client_pong(struct socket *s)
         router_confirmed(&router, s->session, s->mark, now);
 }
 
+/* Who has the same secret suffers from it as well. */
+static void tell_lie(const char *secret)
+{
+    for (size_t i = 0; i < SOCKETS; i++)
+        if (strcmp(clients[i].secret, secret) == 0)
+            clients[i].lied = true;
+}
+
 /* Bits of how: 0-1 the socket, 2-3 whose session, 4-6 what it says. */
 void client_resume(struct socket *s, uint8_t how)
 {
@@ -340,8 +348,11 @@ void client_resume(struct socket *s, uint8_t how)
              "{\"type\":\"resume\",\"session\":\"%s\",\"secret\":\"%s\","
              "\"seq\":%llu,\"id\":\"r\"}",
              copy.session, copy.secret, (unsigned long long)copy.seq);
+    if (what == TOO_MUCH || what == TOO_LITTLE) {
+        tell_lie(copy.secret);
+        copy.lied = true;
+    }
     if (session->state == SESSION_IDLE) {
-        copy.lied = copy.lied || what == TOO_MUCH;
         copy.welcome = 0;
         *c = copy;
         s->view = copy.view;

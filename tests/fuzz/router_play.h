@@ -42,7 +42,7 @@ struct client {
     char session[SESSION_TEXT_MAX], secret[SESSION_SECRET_LEN + 1]; /* what it was told last */
     uint64_t seq;
     unsigned welcome; /* how many it has read on this socket */
-    bool lied;        /* said that it has read what it has not */
+    bool lied;        /* said something else than what it has read */
     bool view_known;
     struct view view;
 };
