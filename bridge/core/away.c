@@ -76,11 +76,10 @@ void away_keep(struct router *r, struct session *s, struct frame *f)
     if (is_lost(s))
         return;
     replay_keep(kept, f);
-    while (kept->count > r->o.replay_messages || kept->bytes > r->o.replay_bytes) {
-        if (kept->first == f)
-            break; /* one frame always fits */
+    /* One frame always fits, and so does what another bridge kept. */
+    while (kept->first != f && s->state != SESSION_RESUMING &&
+           (kept->count > r->o.replay_messages || kept->bytes > r->o.replay_bytes))
         replay_forget_oldest(kept);
-    }
     if (is_lost(s)) {
         r->metrics.replay_overflows++;
         list_remove(&s->keeping); /* in front: the next tick ends it */

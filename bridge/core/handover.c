@@ -159,15 +159,20 @@ bool handover_mark(struct router *r, struct session *s, struct text payload)
     return true;
 }
 
-void handover_given_up(struct router *r, struct text from, uint64_t ask)
+void handover_given_up(struct router *r, struct text from, const struct json_member *m, size_t n)
 {
-    struct link *l = r->handing.next;
-    while (l != &r->handing) {
-        struct session *s = LIST_ITEM(l, struct session, keeping);
-        l = l->next;
-        if (s->handover->ask == ask && text_equals(from, s->handover->by))
-            membership_leave(r, s, "timeout", text_of_str(""));
-    }
+    uint64_t ask;
+    struct text own = session_own(talk_text(m, n, "sid"));
+    struct session *s = map_get(&r->own, own.p, text_len(&own));
+    if (!s || !talk_uint(m, n, "ask", &ask))
+        return;
+    const struct handover *h = s->handover;
+    bool handed = s->state == SESSION_HANDING && h->ask == ask && text_equals(from, h->by);
+    bool told = s->state == SESSION_JOINED && session_secret_is(s, talk_text(m, n, "secret"));
+    if (!handed && !told)
+        return;
+    router_part(r, s, 4409, "the session was given up on another bridge", false);
+    membership_leave(r, s, "timeout", text_of_str(""));
 }
 
 void handover_done(struct router *r, struct session *s, struct text via)

@@ -15,8 +15,10 @@
 /* `take`, from another bridge. */
 void handover_asked(struct router *r, struct text from, const struct json_member *members,
                     size_t count);
-/* The other bridge does not want it any more: what was handed over to nobody ends. */
-void handover_given_up(struct router *r, struct text from, uint64_t ask);
+/* `forget`: what was handed over to nobody ends. With the secret its client was told that it is
+ * over, and has no other one: then it ends whatever it was. */
+void handover_given_up(struct router *r, struct text from, const struct json_member *members,
+                       size_t count);
 /* A message from `_bridge` in the inbox of a session of ours: true when it was a mark. */
 bool handover_mark(struct router *r, struct session *s, struct text payload);
 /* A message that was taken for the session. */

@@ -46,7 +46,7 @@ bool known_send(struct router *r, const struct session *s, struct text to, uint6
             buf_char(b, ',');
         json_put_text(b, peer_name(p));
         buf_char(b, ',');
-        buf_int(b, p->info->said_ms);
+        buf_int(b, p->info->since_ms);
     }
     return end(r, to);
 }
@@ -88,7 +88,7 @@ static size_t put_left(struct buf *b, const struct session *s, struct known *lis
     size_t count = 0;
     for (struct known *k = list; k; k = k->next) {
         const struct peer *p = registry_peer(s->peer->room, text_of(k->name, k->len));
-        k->here = p && p->info && p->info->said_ms == k->since_ms;
+        k->here = p && p->info && p->info->since_ms == k->since_ms;
         if (k->here)
             continue;
         buf_str(b, count++ ? ",{\"peer\":" : ",\"left\":[{\"peer\":");

@@ -190,6 +190,9 @@ static void enter(struct router *r, struct session *s)
     s->state = SESSION_JOINING;
     p->room->waiting_count--;
     s->since_ms = r->now.wall_ms;
+    if (p->info && p->info->since_ms >= s->since_ms)
+        s->since_ms =
+            p->info->since_ms + 1; /* newer than whom it replaces, whatever the clocks say */
     s->seq = 0;
     s->known = false;
     replay_init(&s->replay, 0);

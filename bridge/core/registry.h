@@ -28,8 +28,7 @@ struct presence_info {
     uint16_t kind_len;
     bool bundle;          /* takes `candidates` */
     struct budget budget; /* what its buffers hold */
-    int64_t since_ms;     /* what it said, else when we first saw it */
-    int64_t said_ms;      /* what it said; 0: nothing */
+    int64_t since_ms;     /* what it said; 0: nothing */
     uint32_t ttl_s;
     char bytes[]; /* json, via, sid, kind */
 };

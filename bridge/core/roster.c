@@ -57,7 +57,7 @@ static void record(struct router *r, enum record_what what, const struct peer *p
         .sid = info_sid(i),
         .reason = text_of_str(reason ? reason : ""),
         .meta = text_of_str(""),
-        .since_ms = i->said_ms,
+        .since_ms = i->since_ms,
         .at_ms = r->now.wall_ms,
     };
     if (what != RECORD_LEFT)
@@ -78,7 +78,7 @@ void roster_clear(struct router *r, struct text room, struct text peer, const ch
 }
 
 static struct presence_info *make_info(struct router *r, const struct peer *p,
-                                       const struct presence *presence, int64_t since_ms)
+                                       const struct presence *presence)
 {
     const char *fallback = text_len(&presence->via) ? "browser" : "device";
     struct text kind = presence->kind.type == JSON_STRING
@@ -94,8 +94,10 @@ static struct presence_info *make_info(struct router *r, const struct peer *p,
         buf_str(b, ",\"meta\":");
         json_put_span(b, presence->meta);
     }
-    buf_str(b, ",\"since\":");
-    buf_int(b, since_ms);
+    if (presence->since_ms) { /* else each bridge would make up another one */
+        buf_str(b, ",\"since\":");
+        buf_uint(b, presence->since_ms);
+    }
     buf_char(b, '}');
     size_t json_len = b->len;
     buf_add(b, presence->via.p, text_len(&presence->via));
@@ -111,8 +113,7 @@ static struct presence_info *make_info(struct router *r, const struct peer *p,
         .kind_len = (uint16_t)text_len(&kind),
         .bundle = presence->bundle,
         .budget = {presence->max_sdp, presence->max_line, presence->max_candidates},
-        .since_ms = since_ms,
-        .said_ms = (int64_t)presence->since_ms,
+        .since_ms = (int64_t)presence->since_ms,
         .ttl_s = (uint32_t)presence->ttl_s,
     };
     memcpy(i->bytes, b->data, b->len);
@@ -142,10 +143,7 @@ static bool set_info(struct router *r, struct peer *p, const struct presence *pr
 {
     struct presence_info *old = p->info;
     bool same = old && same_holder(old, presence);
-    int64_t since = presence->since_ms ? (int64_t)presence->since_ms
-                    : same             ? old->since_ms
-                                       : r->now.wall_ms;
-    struct presence_info *info = make_info(r, p, presence, since);
+    struct presence_info *info = make_info(r, p, presence);
     if (!info)
         return false;
     bool equal = same && text_same(info_json(old), info_json(info));
@@ -244,6 +242,22 @@ static void missed(struct router *r, struct room *room)
     r->recheck_us = r->now.mono_us + RECHECK_US;
 }
 
+/* Two sessions of one name at two bridges: which one stays? Between brokers that are joined each
+ * bridge may see the other's presence last, so that the order of arrival must not decide. A device,
+ * and who does not say since when, has nothing to compare and stays. */
+static bool is_newer(const struct presence *other, const struct session *s)
+{
+    struct text theirs = session_own(other->sid), mine = session_own(text_of_str(s->sid));
+    size_t len = text_len(&theirs) < text_len(&mine) ? text_len(&theirs) : text_len(&mine);
+    int order;
+    if (text_end(&other->via) || !other->since_ms)
+        return true;
+    if ((int64_t)other->since_ms != s->since_ms)
+        return (int64_t)other->since_ms > s->since_ms;
+    order = len ? memcmp(theirs.p, mine.p, len) : 0;
+    return order ? order > 0 : text_len(&theirs) > text_len(&mine);
+}
+
 /* Whose it is, and what that means for a session of ours under this name. */
 static void settle(struct router *r, struct peer *p, const struct presence *presence)
 {
@@ -258,6 +272,10 @@ static void settle(struct router *r, struct peer *p, const struct presence *pres
     bool replaced =
         !ours && !same && s && (s->state == SESSION_JOINED || s->state == SESSION_HANDING);
     bool handed = !ours && same && s->state == SESSION_HANDING;
+    if (replaced && s->state == SESSION_JOINED && !is_newer(presence, s)) {
+        restore(r, s); /* the other bridge sees it and lets its session go */
+        return;
+    }
     if (replaced)
         membership_replaced(r, s);
     if (!set_info(r, p, presence))

@@ -330,8 +330,10 @@ void router_bus_message(struct router *r, const char *topic, struct text payload
         inbound_all(r, &t, payload);
         break;
     case TOPIC_BRIDGE_STATUS:
+        watch_bridge_status(r, &t, payload, retained);
+        break;
     case TOPIC_BRIDGE_INBOX:
-        watch_bridge_message(r, &t, payload, retained);
+        watch_bridge_inbox(r, &t, payload);
         break;
     }
 }

@@ -107,6 +107,11 @@ static bool fits(const char *secret, struct text guess)
     return different == 0;
 }
 
+bool session_secret_is(const struct session *s, struct text secret)
+{
+    return fits(s->secret, secret);
+}
+
 bool session_secret_fits(const struct session *s, struct text secret)
 {
     return fits(s->secret, secret) || (!s->known && fits(s->last_secret, secret));

@@ -91,5 +91,6 @@ void session_name(struct session *s, const char *run, struct text own);
 /* used: the one that its client has shown. */
 void session_renew_secret(struct session *s, struct text used);
 bool session_secret_fits(const struct session *s, struct text secret);
+bool session_secret_is(const struct session *s, struct text secret); /* the newest */
 
 #endif

@@ -68,28 +68,48 @@ bool takeover_goes_on(const struct session *s)
     return s->state == SESSION_RESUMING && s->takeover->phase >= MARKED;
 }
 
-void takeover_cancel(struct router *r, struct session *s)
+/* To the other bridge: which session, and, with `proof`, what shows that its client is here. */
+static bool say(struct router *r, const struct session *s, const char *type, bool proof)
 {
-    talk_begin(r, "forget", s->takeover->ask);
+    const struct takeover *t = s->takeover;
+    talk_begin(r, type, t->ask);
+    buf_str(&r->out, ",\"sid\":");
+    json_put_str(&r->out, s->sid);
+    if (proof) {
+        buf_str(&r->out, ",\"secret\":");
+        json_put_str(&r->out, s->secret);
+    }
+    buf_str(&r->out, ",\"seq\":");
+    buf_uint(&r->out, t->seq);
     buf_char(&r->out, '}');
+    return talk_send(r, text_of_str(t->bridge));
+}
+
+static void end(struct router *r, struct session *s, bool told)
+{
     if (r->bus_up)
-        (void)talk_send(r, text_of_str(s->takeover->bridge));
+        (void)say(r, s, "forget", told);
     r->asking_count--;
     takeover_release(s);
     membership_forget(r, s);
 }
 
+void takeover_cancel(struct router *r, struct session *s)
+{
+    end(r, s, false);
+}
+
 static void give_up(struct router *r, struct session *s,
-                    void (*say)(struct router *r, struct session *s, struct text id))
+                    void (*answer)(struct router *r, struct session *s, struct text id))
 {
     char id[NAME_MAX_BYTES];
     size_t len = s->takeover->id_len;
     bool asked = s->socket != NULL;
     memcpy(id, s->takeover->id, len);
     r->metrics.takeovers_failed++;
-    takeover_cancel(r, s);
+    end(r, s, asked && answer == resume_expired);
     if (asked)
-        say(r, s, text_of(id, len));
+        answer(r, s, text_of(id, len));
 }
 
 static void fail(struct router *r, struct session *s)
@@ -99,18 +119,9 @@ static void fail(struct router *r, struct session *s)
 
 static bool ask(struct router *r, struct session *s)
 {
-    struct takeover *t = s->takeover;
-    t->phase = ASKED;
-    t->ask = ++r->ask;
-    talk_begin(r, "take", t->ask);
-    buf_str(&r->out, ",\"sid\":");
-    json_put_str(&r->out, s->sid);
-    buf_str(&r->out, ",\"secret\":");
-    json_put_str(&r->out, s->secret);
-    buf_str(&r->out, ",\"seq\":");
-    buf_uint(&r->out, t->seq);
-    buf_char(&r->out, '}');
-    return talk_send(r, text_of_str(t->bridge));
+    s->takeover->phase = ASKED;
+    s->takeover->ask = ++r->ask;
+    return say(r, s, "take", true);
 }
 
 void takeover_begin(struct router *r, struct session *s, const struct takeover_wish *wish)
@@ -272,10 +283,12 @@ static void complete(struct router *r, struct session *s, const struct json_memb
     s->takeover = NULL;
     if (s->socket)
         welcome_resumed(r, s);
+    else if (away_begin(r, s))
+        s->away_seq = t->seq;
     deliver_held(r, s, t);
     known_release(&t->known);
     free(t);
-    if (!s->socket && !away_begin(r, s))
+    if (!s->socket && !s->away)
         membership_leave(r, s, "closed", text_of_str(""));
 }
 

@@ -25,7 +25,8 @@
  *
  * Between brokers that are joined, what the other bridge got in front of the mark may come to us
  * behind it: that is what `taken` tells. TAKEOVER_US after the question it is over, and
- * session-expired; with {"type":"forget","ask":N} we say that we gave up. Threads: the loop's. */
+ * session-expired; with `forget`, and `sid`, we say that we gave
+ * up, and with `secret`, too, that its client knows. Threads: the loop's. */
 #ifndef SIGBRIDGE_CORE_TAKEOVER_H
 #define SIGBRIDGE_CORE_TAKEOVER_H
 

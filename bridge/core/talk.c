@@ -85,7 +85,6 @@ void talk_message(struct router *r, struct text from, struct text payload)
 {
     struct json_member m[TALK_MEMBERS];
     size_t n, len = text_len(&payload);
-    uint64_t ask;
     const char *end = len ? memchr(payload.p, '\n', len) : NULL;
     size_t line = end ? (size_t)(end - payload.p) : len;
     struct text rest = end ? text_of(end + 1, len - line - 1) : text_of_str("");
@@ -93,8 +92,8 @@ void talk_message(struct router *r, struct text from, struct text payload)
         return;
     if (json_equals(talk_field(m, n, "type"), "take"))
         handover_asked(r, from, m, n);
-    else if (json_equals(talk_field(m, n, "type"), "forget") && talk_uint(m, n, "ask", &ask))
-        handover_given_up(r, from, ask);
+    else if (json_equals(talk_field(m, n, "type"), "forget"))
+        handover_given_up(r, from, m, n);
     else
         takeover_answer(r, from, m, n, rest);
 }

@@ -290,35 +290,45 @@ void watch_check(struct router *r, struct text name)
         watch_room(r, room);
 }
 
-void watch_bridge_message(struct router *r, const struct topic *t, struct text payload,
-                          bool retained)
+/* Somebody else has our name: one who began later than we, or it is what we said before we began
+ * anew, on a broker that has it from another one. */
+static void name_taken(struct router *r, struct text run, uint64_t since_ms)
 {
-    struct json_member m[16];
+    if (text_equals(run, r->o.run) || (int64_t)since_ms < r->started_ms)
+        return;
+    log_line(LOG_ERROR, "bridge-name-taken", LOG_S("bridge", r->o.bridge),
+             LOG_S("remedy", "give each bridge on this broker a --bridge-id of its own"), LOG_END);
+}
+
+void watch_bridge_status(struct router *r, const struct topic *t, struct text payload,
+                         bool retained)
+{
+    struct json_member m[TALK_MEMBERS];
     size_t n;
-    bool known = false, online = false, me = text_equals(t->peer, r->o.bridge);
-    struct text run = text_of_str("");
+    uint64_t since = 0;
+    if (json_object(payload.p, text_len(&payload), m, TALK_MEMBERS, &n, NULL) != STATUS_OK)
+        return;
+    enum json_type online = talk_field(m, n, "online").type;
+    struct text run = talk_text(m, n, "run");
+    if (online != JSON_TRUE && online != JSON_FALSE)
+        return;
+    (void)talk_uint(m, n, "since", &since);
+    if (!text_equals(t->peer, r->o.bridge))
+        bridges_status(r, t->peer, run, online == JSON_TRUE, retained);
+    else if (online == JSON_TRUE && !retained)
+        name_taken(r, run, since);
+}
+
+void watch_bridge_inbox(struct router *r, const struct topic *t, struct text payload)
+{
+    struct json_member m[TALK_MEMBERS];
+    size_t n;
     uint64_t fence;
-    if (t->kind == TOPIC_BRIDGE_INBOX && me && !text_same(t->from, t->peer)) {
+    if (!text_equals(t->peer, r->o.bridge))
+        return;
+    if (!text_same(t->from, t->peer))
         talk_message(r, t->from, payload);
-        return;
-    }
-    if (json_object(payload.p, text_len(&payload), m, 16, &n, NULL) != STATUS_OK)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        struct json_span v = m[i].value;
-        if (t->kind == TOPIC_BRIDGE_STATUS && json_equals(m[i].key, "online"))
-            known = (online = v.type == JSON_TRUE) || v.type == JSON_FALSE;
-        else if (t->kind == TOPIC_BRIDGE_STATUS && json_equals(m[i].key, "run") &&
-                 v.type == JSON_STRING && !v.escaped)
-            run = text_of(v.p, v.len);
-        else if (t->kind == TOPIC_BRIDGE_INBOX && me && text_same(t->from, t->peer) &&
-                 json_equals(m[i].key, "fence") && json_uint(v, UINT64_MAX, &fence))
-            fence_returned(r, fence);
-    }
-    if (known && !me)
-        bridges_status(r, t->peer, run, online, retained);
-    else if (online && !retained && !text_equals(run, r->o.run))
-        log_line(LOG_ERROR, "bridge-name-taken", LOG_S("bridge", r->o.bridge),
-                 LOG_S("remedy", "give each bridge on this broker a --bridge-id of its own"),
-                 LOG_END);
+    else if (json_object(payload.p, text_len(&payload), m, TALK_MEMBERS, &n, NULL) == STATUS_OK &&
+             talk_uint(m, n, "fence", &fence))
+        fence_returned(r, fence);
 }

@@ -20,9 +20,9 @@ void watch_room(struct router *r, struct room *room); /* presence.scope = rooms 
 /* Looks once into a room where an earlier run left somebody, so that it is cleared. */
 void watch_check(struct router *r, struct text name);
 void watch_release(struct router *r, struct room *room); /* nobody of ours is in it any more */
-/* A message in our own bridge inbox, or another bridge's status. */
-void watch_bridge_message(struct router *r, const struct topic *t, struct text payload,
-                          bool retained);
+void watch_bridge_status(struct router *r, const struct topic *t, struct text payload,
+                         bool retained);
+void watch_bridge_inbox(struct router *r, const struct topic *t, struct text payload);
 void watch_publish_status(struct router *r, bool online);
 /* The retained will of this process. */
 void watch_put_status(struct buf *b, const struct router_options *o, bool online, int64_t since_ms);

@@ -301,6 +301,32 @@ for (const count of [2, 3])
                 await stopBridge(bridge);
         });
 
+        test("a name raced for in two places is one's in the end", async () => {
+            for (let round = 0; round < 10; round++) {
+                const room = newRoom();
+                const witnesses = await Promise.all(bridges.map((b, i) => WsPeer.join(b.wsUrl, { room, peer: `w${i}` })));
+                await Promise.all(witnesses.map((w) => sees(w, ...witnesses.map((x) => x.name).filter((n) => n !== w.name))));
+                const ends = [bridges[0], bridges.at(-1)];
+                const sockets = await Promise.all(ends.map((b) => WsPeer.connect(b.wsUrl)));
+                const outcome = await Promise.all(sockets.map((s, i) => s.ask({ type: "join", room, peer: "ann", meta: { at: i } }, "joined")
+                    .then(() => "joined", (error) => error.error ?? "closed")));
+                /* Until both places have heard of both: each witness's word has gone to and fro. */
+                for (const [a, b] of [[witnesses[0], witnesses.at(-1)], [witnesses.at(-1), witnesses[0]], [witnesses[0], witnesses.at(-1)]]) {
+                    await a.request({ type: "message", to: b.name, data: "fence" });
+                    await b.expect((m) => m.data === "fence");
+                }
+                const stays = await Promise.all(sockets.map(async (s, i) => outcome[i] === "joined" &&
+                    Promise.race([s.closed.then(() => false), s.ask({ type: "ping" }, "pong").then(() => true, () => false)])));
+                assert.equal(stays.filter(Boolean).length, 1, `${outcome} ${stays} ${await Promise.all(sockets.map((s) => Promise.race([s.closed.then((e) => e.code), new Promise((r) => setTimeout(r, 500, "open"))])))}`);
+                const at = stays.indexOf(true);
+                const loser = 1 - at;
+                assert.ok(outcome[loser] === "peer-taken" || (await sockets[loser].closed).code === 4409);
+                await rosters(witnesses, (roster) => assert.equal(roster.get("ann")?.meta?.at, at));
+                for (const s of [...sockets, ...witnesses])
+                    s.socket.terminate();
+            }
+        });
+
         test("a session that comes back in another place goes on there: nothing lost, doubled or out of order", async () => {
             const room = newRoom();
             const ledger = new Ledger();

@@ -376,6 +376,48 @@ static void who_gets_nothing(void **state)
 }
 
 /* The other bridge takes the mark's turn and is never heard of again: the presence ends. */
+static void forget(const char *sid, const char *secret, int ask)
+{
+    char payload[256];
+    snprintf(payload, sizeof payload,
+             "{\"type\":\"forget\",\"ask\":%d,\"sid\":\"%s\",\"secret\":\"%s\",\"seq\":0}", ask,
+             sid, secret);
+    world_publish(&w, TO_US, payload, false);
+    world_settle(&w);
+}
+
+/* Its client was told elsewhere that it is over: the name is free at once. */
+static void a_session_that_was_given_up_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *secret;
+        bool alive, ends;
+    } rows[] = {
+        {"away", NULL, false, true},
+        {"on a socket that its client has given up", NULL, true, true},
+        {"with another secret", SECRET, false, false},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct world_socket a;
+        char sid[32], secret[32];
+        begin(true);
+        world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+        world_settle(&w);
+        world_join(&w, &a, "r", "a");
+        strcpy(sid, a.session->sid);
+        strcpy(secret, a.session->secret);
+        world_answer(&w, &a);
+        if (!rows[i].alive)
+            world_lose(&w, &a);
+        forget(sid, rows[i].secret ? rows[i].secret : secret, 9);
+        ROW(rows[i].name, !world_retained(&w, "p/rooms/r/peers/a/presence") == rows[i].ends);
+        ROW(rows[i].name, a.close_code == (rows[i].alive ? 4409 : 0));
+        world_shut(&w, &a);
+        world_release(&w);
+    }
+}
+
 static void goes_nowhere(bool said_so)
 {
     struct world_socket a;
@@ -390,7 +432,7 @@ static void goes_nowhere(bool said_so)
     assert_int_equal(w.router.joined_count, 0);
     assert_non_null(world_retained(&w, "p/rooms/r/peers/a/presence"));
     if (said_so)
-        they_say(TO_US, "{\"type\":\"forget\",\"ask\":9}", 0);
+        forget(sid, secret, 9);
     else
         world_later(&w, 10000);
     world_settle(&w);
@@ -682,7 +724,8 @@ static void its_client_is_impatient(void **state)
     world_release(&w);
 }
 
-/* As much as may wait (16, in this world), and one more that tells whom it did not hear of. */
+/* As much as may wait (16, in this world), and one more that tells whom it did not hear of: what
+ * another bridge kept is kept here. */
 static void nothing_of_it_may_be_missing(void **state)
 {
     (void)state;
@@ -703,7 +746,10 @@ static void nothing_of_it_may_be_missing(void **state)
                  "\"ids\":[],\"seen\":[]}",
                  ask);
         world_settle(&w);
-        HAS(world_read(&s), over ? "session-expired" : "\"resumed\"");
+        HAS(world_read(&s), over ? ",\"seq\":20}" : ",\"seq\":19}");
+        for (int i = 0; i < 16 + over; i++)
+            assert_string_not_equal(world_read(&s), "");
+        assert_string_equal(world_read(&s), "");
         world_shut(&w, &s);
         world_release(&w);
     }
@@ -772,6 +818,7 @@ int main(void)
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(a_session_goes),
         cmocka_unit_test(who_gets_nothing),
+        cmocka_unit_test(a_session_that_was_given_up_ends),
         cmocka_unit_test(a_session_that_went_nowhere_ends),
         cmocka_unit_test(what_is_on_its_way_goes_first),
         cmocka_unit_test(it_asks_again_before_the_answer),
