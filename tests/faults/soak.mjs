@@ -211,7 +211,7 @@ try {
             else
                 totals[what] += count[what].length ?? count[what];
         stamp(`${row.key}: ${count.sent} sent, ${count.delivered} delivered, told ${JSON.stringify(count.told)}, ${verdict.rejoined} joined again, ` +
-            `${JSON.stringify(summary(samples) ?? {})}`);
+            `${JSON.stringify(summary(samples) ?? {})}, first bridge ${status(site.bridges[0].program.pid, "VmRSS")} KB`);
         for (const member of [...site.sessions, ...site.devices])
             member.recoveries = [];
         site.changes.length = 0;
