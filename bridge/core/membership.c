@@ -532,7 +532,9 @@ void membership_tick(struct router *r)
         r->metrics.join_timeouts++;
         r->socket_ops.close(s->socket, 4408, "no join in time");
     }
-    while (r->bus_up && (s = due(r, &r->renewing))) {
+    /* Not before it is known whose the names are by now: they may have been taken while the broker
+     * was out of our reach. */
+    while (r->watch.complete && (s = due(r, &r->renewing))) {
         if (membership_publish(r, s, NULL) != STATUS_OK)
             break;
         set_timer(s, &r->renewing, renew_at(r));

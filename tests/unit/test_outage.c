@@ -218,9 +218,43 @@ static void a_lost_fence_is_repeated(void **state)
     world_release(&w);
 }
 
+/* While we could not reach the broker our sessions were cleared, and one came back elsewhere. */
+static void a_name_that_was_taken_meanwhile_is_not_taken_back(void **state)
+{
+    (void)state;
+    struct world_socket a, b;
+    world_init(&w, true);
+    world_join(&w, &a, "r", "a");
+    world_join(&w, &b, "r", "b");
+    world_drop_link(&w);
+    world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+    world_publish(&w, "p/rooms/r/peers/b/presence", "", true);
+    world_publish(&w, "p/rooms/r/peers/a/presence",
+                  "{\"since\":4000000000000,\"via\":\"b2\",\"sid\":\"run002-zzzzzzzzzzzzz\"}",
+                  true);
+    world_settle(&w); /* nothing of it reaches us */
+    world_later(&w, 9000);
+    world_restore_link(&w);
+    world_later(&w, 1000);
+    for (size_t i = 0; i < w.queued; i++)
+        assert_true(!strstr(w.queue[i].topic, "/a/presence") ||
+                    strstr(w.queue[i].payload, "run002"));
+    world_settle(&w);
+    world_later(&w, 1000);
+    world_settle(&w);
+    assert_int_equal(a.close_code, 4409);
+    assert_non_null(strstr(world_retained(&w, "p/rooms/r/peers/a/presence"), "run002"));
+    assert_int_equal(b.close_code, 0);
+    assert_non_null(strstr(world_retained(&w, "p/rooms/r/peers/b/presence"), "run001"));
+    world_shut(&w, &a);
+    world_shut(&w, &b);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_that_was_taken_meanwhile_is_not_taken_back),
         cmocka_unit_test(the_roster_is_reconciled),
         cmocka_unit_test(presence_is_published_again),
         cmocka_unit_test(who_left_meanwhile_is_cleared),
