@@ -176,7 +176,7 @@ static void answer_knows(struct question *q, uint8_t which)
     int len = snprintf(out, sizeof out, "{\"type\":\"knows\",\"ask\":%llu,\"peers\":[",
                        (unsigned long long)q->ask);
     const char *comma = "";
-    for (unsigned i = 0; i < NAMES; i++) {
+    for (unsigned i = 0; q->granted && i < NAMES; i++) {
         if (!(which >> i & 1) || q->said_known >> i & 1 || strcmp(other_names[i], q->peer) == 0)
             continue;
         q->said_known |= 1U << i;
@@ -268,7 +268,7 @@ void other_answers(uint8_t how, const char *bytes, size_t len)
 {
     struct question *q = question_at(0);
     char out[PAYLOAD_MAX];
-    if (!q)
+    if (!q || !router.bus_up)
         return;
     uint8_t which = how >> 3;
     switch (how & 7) {
