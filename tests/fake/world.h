@@ -34,8 +34,8 @@ struct world {
     struct world_message retained[WORLD_RETAINED];
     struct world_message queue[1024]; /* published or to be replayed, not delivered yet */
     size_t queued;
-    bool held; /* clients' messages, says the router */
-    bool kept; /* the broker says that it kept the session */
+    bool held;           /* clients' messages, says the router */
+    bool kept;           /* the broker says that it kept the session */
     size_t publish_room; /* how many more publications the outage buffer takes */
     enum record_what records[WORLD_RECORDS];
     char record_texts[WORLD_RECORDS][96]; /* "room/peer kind transport reason" */
