@@ -313,8 +313,11 @@ void membership_arrived(struct router *r, struct session *s)
 void membership_resumed(struct router *r, struct session *s)
 {
     become_member(r, s);
-    if (membership_publish(r, s, NULL) != STATUS_OK)
-        s->deadline_us = r->now.mono_us; /* the next tick tries again */
+    if (membership_publish(r, s, NULL) == STATUS_OK)
+        return;
+    list_remove(&s->timer); /* in front: the next tick tries again */
+    s->deadline_us = r->now.mono_us;
+    list_add(r->renewing.next, &s->timer);
 }
 
 void membership_update(struct router *r, struct session *s, const struct envelope *e)

@@ -809,12 +809,48 @@ static void who_waits_for_others_is_still_there(void **state)
     world_release(&w);
 }
 
+static enum status (*publish_as_usual)(void *bus, const struct publication *p);
+
+static enum status publish_no_presence(void *bus, const struct publication *p)
+{
+    return p->retain ? STATUS_NO_MEMORY : publish_as_usual(bus, p);
+}
+
+/* Its presence cannot be published at once: the next tick does it, whoever else is here. */
+static void its_presence_may_be_late(void **state)
+{
+    (void)state;
+    struct world_socket s, other;
+    begin(true);
+    world_join(&w, &other, "r", "other");
+    unsigned long long ask = ask_for(&s);
+    they_say(TO_US, "{\"type\":\"granted\",\"ask\":#,\"room\":\"r\",\"peer\":\"a\"}", ask);
+    while (w.queued)
+        world_settle(&w);
+    they_say(TO_US, "{\"type\":\"state\",\"ask\":#,\"seq\":3,\"sent\":0,\"since\":7,\"calls\":[]}",
+             ask);
+    publish_as_usual = w.router.bus_ops.publish;
+    w.router.bus_ops.publish = publish_no_presence;
+    world_settle(&w);
+    w.router.bus_ops.publish = publish_as_usual;
+    HAS(world_read(&s), "resumed");
+    HAS(world_retained(&w, "p/rooms/r/peers/a/presence"), "\"via\":\"b2\"");
+    world_later(&w, 0);
+    world_settle(&w);
+    HAS(world_retained(&w, "p/rooms/r/peers/a/presence"), "\"via\":\"b1\"");
+    world_shut(&w, &s);
+    world_shut(&w, &other);
+    world_settle(&w);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_comes),
         cmocka_unit_test(what_may_go_wrong),
         cmocka_unit_test(it_may_have_moved_on),
+        cmocka_unit_test(its_presence_may_be_late),
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(a_session_goes),
         cmocka_unit_test(who_gets_nothing),
