@@ -321,6 +321,14 @@ static void tell_lie(const char *secret)
             clients[i].lied = true;
 }
 
+static bool is_lied_about(const char *secret)
+{
+    for (size_t i = 0; i < SOCKETS; i++)
+        if (clients[i].lied && strcmp(clients[i].secret, secret) == 0)
+            return true;
+    return false;
+}
+
 /* Bits of how: 0-1 the socket, 2-3 whose session, 4-6 what it says. */
 void client_resume(struct socket *s, uint8_t how)
 {
@@ -352,6 +360,7 @@ void client_resume(struct socket *s, uint8_t how)
         tell_lie(copy.secret);
         copy.lied = true;
     }
+    copy.lied = copy.lied || is_lied_about(copy.secret);
     if (session->state == SESSION_IDLE) {
         copy.welcome = 0;
         *c = copy;
