@@ -368,7 +368,8 @@ static void detach(struct router *r, struct session *s, const char *reason)
         r->metrics.leaves++;
     }
     p->session = NULL;
-    p->left_reason = reason;
+    if (reason) /* else why it went, if it did, is known already, and still to be told */
+        p->left_reason = reason;
     s->peer = NULL;
     s->state = SESSION_IDLE;
     struct delivery *join = join_delivery(s);

@@ -844,6 +844,26 @@ static void its_presence_may_be_late(void **state)
     world_release(&w);
 }
 
+/* Its presence is cleared while it is on its way, and then it is given up, all in one turn. */
+static void who_is_given_up_has_left_for_a_reason(void **state)
+{
+    (void)state;
+    struct world_socket s, other;
+    begin(true);
+    world_join(&w, &other, "r", "other");
+    unsigned long long ask = ask_for(&s);
+    they_say(TO_US, "{\"type\":\"granted\",\"ask\":#,\"room\":\"r\",\"peer\":\"a\"}", ask);
+    world_settle(&w);
+    router_bus_message(&w.router, "p/rooms/r/peers/a/presence", text_of_str(""), false,
+                       text_of_str("drain"), w.now);
+    world_shut(&w, &s);
+    world_settle(&w);
+    HAS(world_read(&other), "\"left\":[{\"peer\":\"a\",\"reason\":\"drain\"}]");
+    world_shut(&w, &other);
+    world_settle(&w);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -851,6 +871,7 @@ int main(void)
         cmocka_unit_test(what_may_go_wrong),
         cmocka_unit_test(it_may_have_moved_on),
         cmocka_unit_test(its_presence_may_be_late),
+        cmocka_unit_test(who_is_given_up_has_left_for_a_reason),
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(a_session_goes),
         cmocka_unit_test(who_gets_nothing),
