@@ -119,7 +119,9 @@ static void give(struct router *r, struct session *s)
 {
     struct text by = text_of_str(s->handover->by);
     s->handover->given = true;
-    if (known_send(r, s, by, s->handover->ask) && send_missed(r, s) && send_state(r, s))
+    /* More may have come since the grant than is kept. */
+    if (replay_reaches(&s->replay, s->handover->seq) && known_send(r, s, by, s->handover->ask) &&
+        send_missed(r, s) && send_state(r, s))
         return;
     r->metrics.handovers_refused++;
     answer(r, by, "refused", s->handover->ask);

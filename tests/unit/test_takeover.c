@@ -864,6 +864,32 @@ static void who_is_given_up_has_left_for_a_reason(void **state)
     world_release(&w);
 }
 
+/* More comes between grant and mark than is kept: there is a word for that, and no gap. */
+static void what_is_not_kept_is_not_handed_over(void **state)
+{
+    (void)state;
+    struct world_socket a;
+    char sid[32], secret[32];
+    begin(true);
+    world_publish(&w, "p/rooms/r/peers/a/presence", "", true);
+    world_settle(&w);
+    world_join(&w, &a, "r", "a");
+    strcpy(sid, a.session->sid);
+    strcpy(secret, a.session->secret);
+    they_take(sid, secret, 0);
+    for (int i = 0; i < 17; i++)
+        world_publish(&w, INBOX "cam", "{\"type\":\"message\",\"data\":1}", false);
+    world_settle(&w);
+    static const char mark[] = "{\"type\":\"takeover\",\"ask\":9,\"by\":\"b2\"}";
+    router_bus_message(&w.router, INBOX "_bridge", text_of_str(mark), false, text_of_str(""),
+                       w.now);
+    assert_string_equal(last_answer(), "{\"type\":\"refused\",\"ask\":9}\n");
+    world_shut(&w, &a);
+    world_later(&w, 10000);
+    world_settle(&w);
+    world_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -871,6 +897,7 @@ int main(void)
         cmocka_unit_test(what_may_go_wrong),
         cmocka_unit_test(it_may_have_moved_on),
         cmocka_unit_test(its_presence_may_be_late),
+        cmocka_unit_test(what_is_not_kept_is_not_handed_over),
         cmocka_unit_test(who_is_given_up_has_left_for_a_reason),
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(a_session_goes),
