@@ -108,7 +108,10 @@ void away_confirmed(struct router *r, struct session *s, uint64_t mark)
         return;
     s->known = true;
     s->last_secret[0] = '\0';
-    replay_confirm(&s->replay, mark - 1);
+    /* A browser answers before its page has read. Where another bridge asks, the page itself says
+     * how far it has got. */
+    if (!s->handover)
+        replay_confirm(&s->replay, mark - 1);
     if (!s->replay.first && s->socket)
         list_remove(&s->keeping);
 }

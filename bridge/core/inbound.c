@@ -133,12 +133,16 @@ static bool change(struct router *r, const struct topic *t, struct envelope *e, 
     return !dropped;
 }
 
-/* Has it come before? Only of those that say which one they are that can be known. */
+/* Does it say which one it is? Others that are the same may be meant twice. */
+static bool is_marked(const struct envelope *e)
+{
+    return e->sent_ms || envelope_has(e, FIELD_ID);
+}
+
+/* Has it come before? */
 static bool again(struct router *r, struct seen *seen, const struct envelope *e, uint64_t digest)
 {
-    if (!e->sent_ms && !envelope_has(e, FIELD_ID))
-        return false;
-    if (!seen_before(seen, digest, r->now.mono_us))
+    if (!is_marked(e) || !seen_before(seen, digest, r->now.mono_us))
         return false;
     r->metrics.redelivered++;
     return true;
@@ -151,8 +155,9 @@ static void to_session(struct router *r, struct session *s, const struct topic *
     struct problem why = {0};
     char call_bytes[NAME_MAX_BYTES];
     uint64_t digest = seen_digest(t->from, payload);
-    handover_note(s, digest);
     bool ok = read(r, t, payload, SIDE_PEER, &e, &why);
+    if (ok && is_marked(&e))
+        handover_note(s, digest);
     if (ok && again(r, &s->seen, &e, digest))
         return;
     if (!ok || !in_order(s, &e, t->from, envelope_plain(&e, FIELD_CALL, call_bytes), &why)) {
@@ -270,7 +275,8 @@ void inbound_all(struct router *r, const struct topic *t, struct text payload)
         struct session *s = LIST_ITEM(l, struct session, in_room);
         if (text_same(peer_name(s->peer), t->from))
             continue;
-        handover_note(s, digest);
+        if (is_marked(&e))
+            handover_note(s, digest);
         if (s->state == SESSION_JOINED)
             deliver(r, s);
         else if (s->state == SESSION_RESUMING)

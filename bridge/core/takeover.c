@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MISSED_TIMES = 4 };
+
 /* A message behind the mark, until the session is ours. */
 struct held {
     struct held *next;
@@ -219,6 +221,9 @@ static void granted(struct router *r, struct session *s, const struct json_membe
 /* What it missed keeps its number. */
 static bool take_frame(struct router *r, struct session *s, struct text frame)
 {
+    /* It may keep more than we do, within reason. */
+    if (s->replay.bytes + text_len(&frame) > MISSED_TIMES * r->o.replay_bytes)
+        return false;
     struct frame *f = frame_make(frame, text_of_str(""), ++s->seq + 1);
     if (!f)
         return false;
