@@ -1,20 +1,10 @@
-/* Joining, leaving and being replaced: what a session does to become a peer and to stop being one
- * (protocol sections 3 and 6). The broker decides: a session has joined when its presence comes
- * back. */
+/* Being a peer, leaving and being replaced (protocol sections 3 and 6). How a session becomes one:
+ * joining.h. The broker decides: a session has joined when its presence comes back. */
 #ifndef SIGBRIDGE_CORE_MEMBERSHIP_H
 #define SIGBRIDGE_CORE_MEMBERSHIP_H
 
 #include "core/router.h"
 
-#define JOIN_WAIT_US INT64_C(30000000) /* for roster and presence to come back */
-
-/* What a session asked for while the roster is not complete. */
-struct join_request {
-    uint8_t room_len, peer_len, id_len;
-    char texts[]; /* room, peer, id */
-};
-
-void membership_join(struct router *r, struct session *s, const struct envelope *e);
 void membership_update(struct router *r, struct session *s, const struct envelope *e);
 /* Ends it, whatever state it is in; afterwards the session is IDLE. reason: a static word. The
  * PUBACK for the cleared presence is owed to `id` when that is not empty. */
@@ -29,8 +19,11 @@ void membership_attach(struct router *r, struct session *s, struct peer *p);
 /* Taken over, in all its state: a member of this bridge. */
 void membership_resumed(struct router *r, struct session *s);
 
-/* The roster that some sessions waited for may be complete now. */
-void membership_roster_complete(struct router *r);
+/* `meta` as it may have it: what it asks for, and what its token says. */
+enum status membership_set_meta(struct router *r, struct session *s, const struct envelope *e,
+                                struct problem *why);
+/* In one of the router's timer lists, at the end. */
+void membership_wait(struct session *s, struct link *list, int64_t deadline_us);
 /* The session's own presence came back. */
 void membership_arrived(struct router *r, struct session *s);
 /* Publishes the presence again: in time before it expires, after a reconnect, when it was cleared.

@@ -7,6 +7,7 @@
 #include "core/delivery.h"
 #include "core/handover.h"
 #include "core/inbound.h"
+#include "core/joining.h"
 #include "core/membership.h"
 #include "core/outbound.h"
 #include "core/probe.h"
@@ -278,7 +279,7 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
     }
     r->metrics.received[FROM_WS][e.type]++;
     if (e.type == MSG_JOIN)
-        membership_join(r, s, &e);
+        joining_ask(r, s, &e);
     else if (e.type == MSG_RESUME)
         resume_message(r, s, &e);
     else if (e.type == MSG_PING)
@@ -363,6 +364,7 @@ int64_t router_tick(struct router *r, struct now now)
 {
     r->now = now;
     admission_tick(r);
+    joining_tick(r);
     membership_tick(r);
     away_tick(r);
     takeover_tick(r);

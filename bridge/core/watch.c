@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "core/bridges.h"
+#include "core/joining.h"
 #include "core/membership.h"
 #include "core/roster.h"
 #include "core/takeover.h"
@@ -270,7 +271,7 @@ static void fence_returned(struct router *r, uint64_t fence)
         completed(r, w);
         list_add(&done, &w->waiting);
     }
-    membership_roster_complete(r);
+    joining_roster_complete(r);
     takeover_roster_complete(r);
     while ((l = list_first(&done))) {
         struct watch *w = LIST_ITEM(l, struct watch, waiting);
