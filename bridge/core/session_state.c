@@ -124,8 +124,8 @@ bool session_state_read(struct router *r, struct session *s, const struct json_m
     uint64_t seq, since, digests[TALK_DIGESTS];
     struct json_span meta = talk_field(m, n, "meta");
     if (!talk_uint(m, n, "seq", &seq) || !talk_uint(m, n, "sent", &s->sent_ms) ||
-        !talk_uint(m, n, "since", &since) || !read_calls(s, talk_field(m, n, "calls")) ||
-        !read_access(r, s, m, n))
+        !talk_uint(m, n, "since", &since) || since > INT64_MAX ||
+        !read_calls(s, talk_field(m, n, "calls")) || !read_access(r, s, m, n))
         return false;
     s->since_ms = (int64_t)since;
     if (meta.type == JSON_OBJECT && !session_set_meta(s, text_of(meta.p, meta.len)))
