@@ -40,7 +40,7 @@ static void note_place(const struct world_socket *s, struct place *p)
 /* The answer to a `resume` on a new socket. */
 static const char *come_back(struct world_socket *s, const struct place *p, unsigned seq)
 {
-    char json[256];
+    char json[1024];
     world_open(&w, s);
     snprintf(json, sizeof json,
              "{\"type\":\"resume\",\"session\":\"%s\",\"secret\":\"%s\",\"seq\":%u,\"id\":\"r\"}",
