@@ -173,7 +173,7 @@ export class Raw {
         for (let sent = 0; sent < most && !this.isOver && !this.socket.destroyed; sent++)
             if (!this.socket.write(piece))
                 await deadline(Promise.race([drained(), this.enough, ...(aside ? [aside()] : [])]), "a reader");
-        return this.isOver;
+        return this.isOver || this.socket.destroyed; /* the event may be behind */
     }
 
     /* Says that nothing more comes, and waits for the other side's end: it has read everything then. */
