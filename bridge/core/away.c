@@ -93,16 +93,14 @@ void away_keep(struct router *r, struct session *s, struct frame *f)
         r->socket_ops.confirm(s->socket);
 }
 
-void away_broken(struct router *r, struct session *s)
+void away_broken(struct session *s)
 {
-    (void)r;
     replay_release(&s->replay);
     s->replay.before = s->seq;
 }
 
-void away_confirmed(struct router *r, struct session *s, uint64_t mark)
+void away_confirmed(struct session *s, uint64_t mark)
 {
-    (void)r;
     /* A pong may be late, for what the socket had with another membership. */
     if (!mark || mark > s->seq + 1 || s->state != SESSION_JOINED)
         return;

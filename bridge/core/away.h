@@ -17,9 +17,9 @@ void away_end(struct router *r, struct session *s);
 /* Keeps a numbered frame, where sessions may come back. */
 void away_keep(struct router *r, struct session *s, struct frame *f);
 /* A frame could not be made: who has not got all up to now cannot come back. */
-void away_broken(struct router *r, struct session *s);
+void away_broken(struct session *s);
 /* The client has read what bears this mark (frame.h). */
-void away_confirmed(struct router *r, struct session *s, uint64_t mark);
+void away_confirmed(struct session *s, uint64_t mark);
 void away_tick(struct router *r);
 
 #endif

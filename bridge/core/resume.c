@@ -55,7 +55,7 @@ void resume_move_socket(struct router *r, struct session *from, struct session *
     from->visitor = NULL;
     r->socket_ops.bind(to->socket, to);
     admission_move(r, from, to);
-    router_forget(r, from);
+    session_destroy(from);
 }
 
 /* Nobody but its client knows a session's secret, so it says everything. */

@@ -208,7 +208,7 @@ void router_close(struct router *r, struct session *s, const char *reason, bool 
 void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now)
 {
     r->now = now;
-    away_confirmed(r, s, mark);
+    away_confirmed(s, mark);
 }
 
 static void on_ping(struct router *r, struct session *s, const struct envelope *e)

@@ -180,8 +180,6 @@ void router_send_numbered(struct router *r, struct session *s);
 /* The session and its socket go different ways; fine where it has none. */
 void router_part(struct router *r, struct session *s, int code, const char *reason, bool flush);
 void router_close_socket(struct router *r, struct session *s, int code, const char *reason);
-/* Ends a session that has neither membership nor socket any more. */
-void router_forget(struct router *r, struct session *s);
 enum status router_publish_out(struct router *r, bool retain, uint32_t expiry_s,
                                struct delivery *d);
 /* The broker keeps our subscriptions over a short outage: what ends meanwhile is ended afterwards.

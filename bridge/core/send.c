@@ -21,12 +21,6 @@ void router_part(struct router *r, struct session *s, int code, const char *reas
     r->session_count--;
 }
 
-void router_forget(struct router *r, struct session *s)
-{
-    (void)r;
-    session_destroy(s);
-}
-
 static void send(struct router *r, struct session *s, uint64_t mark)
 {
     if (!s->socket)
@@ -76,7 +70,7 @@ void router_send_numbered(struct router *r, struct session *s)
                                                    text_of(tail.data, tail.len), s->seq + 1)
                                       : NULL;
     if (!f) { /* it has missed something for good */
-        away_broken(r, s);
+        away_broken(s);
         router_close_socket(r, s, 1011, "out of memory");
         return;
     }
