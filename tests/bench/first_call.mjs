@@ -8,13 +8,13 @@
 import { readFileSync } from "node:fs";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import mqtt from "mqtt";
 import WebSocket from "ws";
+import { freePort, listening } from "./ports.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -43,27 +43,6 @@ function start(command, args) {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], env });
   children.push(child);
   return child;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/* Until somebody listens there, at most 5 s. */
-async function listening(port) {
-  for (let tries = 0; tries < 500; tries++) {
-    const socket = connect(port, "127.0.0.1");
-    const ok = await new Promise((resolve) => socket.on("connect", () => resolve(true)).on("error", () => resolve(false)));
-    socket.destroy();
-    if (ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`nobody listens on port ${port}`);
 }
 
 function residentKiB(pid) {

@@ -10,12 +10,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import mqtt from "mqtt";
 import WebSocket from "ws";
+import { freePort, listening } from "./ports.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -43,26 +43,6 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 function newDir() {
   dirs.push(mkdtempSync(join(tmpdir(), "sigbridge-scope-")));
   return dirs.at(-1);
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-async function listening(port) {
-  for (let tries = 0; tries < 500; tries++) {
-    const socket = connect(port, "127.0.0.1");
-    const ok = await new Promise((resolve) => socket.on("connect", () => resolve(true)).on("error", () => resolve(false)));
-    socket.destroy();
-    if (ok) return;
-    await sleep(10);
-  }
-  throw new Error(`nobody listens on port ${port}`);
 }
 
 function start(command, args, env = {}) {
