@@ -1,0 +1,61 @@
+/* sigbridge, and the room servers that speak like it: node-bridge and room-server. One JSON object
+ * in each text frame, join and joined, presence with names. */
+#include "drivers.h"
+#include "envelope.h"
+#include "ws_link.h"
+
+static void opened(struct session *s)
+{
+    ws_link_open(s, s->world->options->path);
+}
+
+static void up(struct session *s)
+{
+    world_is_open(s);
+}
+
+static void join(struct session *s)
+{
+    char room[NAME_LENGTH + 1];
+    world_room_name(s, room);
+    const struct span pieces[] = {span_of("{\"type\":\"join\",\"room\":\""), span_of(room),
+                                  span_of("\",\"peer\":\""), span_of(s->name), span_of("\"}")};
+    ws_write(session_out(s), WS_TEXT, pieces, sizeof pieces / sizeof *pieces);
+}
+
+static void send_message(struct session *s, const struct message *m)
+{
+    struct span pieces[ENVELOPE_PIECES];
+    size_t n = envelope_write(pieces, s->index, m, m->to ? m->to->name : NULL);
+    ws_write(session_out(s), WS_TEXT, pieces, n);
+}
+
+static void text(struct session *s, struct span bytes)
+{
+    struct envelope e;
+    if (!envelope_read(bytes, &e)) {
+        world_fail(s, "no JSON: %.*s", (int)(bytes.n < 200 ? bytes.n : 200), bytes.p);
+    } else if (e.is_message) {
+        if (e.from.n > 0)
+            world_message(s, e.from, e.to, &e.arrival);
+        else
+            world_fail(s, "a message that does not say from whom it is");
+    } else if (span_is(e.type, "joined")) {
+        world_is_joined(s);
+        envelope_hear(s, e.peers);
+    } else if (span_is(e.type, "presence") && e.left.n == 0) {
+        s->world->presence_frames++;
+        envelope_hear(s, e.joined);
+    } else {
+        world_fail(s, "this should not come: %.*s", (int)(bytes.n < 200 ? bytes.n : 200), bytes.p);
+    }
+}
+
+static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
+{
+    static const struct ws_link_handlers handlers = {up, text};
+    return ws_link_bytes(s, bytes, len, &handlers);
+}
+
+const struct protocol driver_json = {
+    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message};

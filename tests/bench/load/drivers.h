@@ -1,0 +1,9 @@
+/* The protocols, for the table in drivers.c. */
+#ifndef LOAD_DRIVERS_H
+#define LOAD_DRIVERS_H
+
+#include "driver.h"
+
+extern const struct protocol driver_json, driver_relay;
+
+#endif

@@ -1,0 +1,60 @@
+/* load: puts a signaling server under load, and checks every message that it delivers.
+ *
+ * 1. The command line says which mode and which candidate.
+ * 2. The mode lets sessions come, has them talk, and measures.
+ * 3. One JSON object on standard output; 0 when every message was right, 1 when not, 2 for wrong
+ * use. */
+#include "modes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const struct {
+    const char *name;
+    bool (*run)(const struct options *options, const struct candidate *candidate);
+    unsigned needs; /* what the candidate may not lack */
+} modes[] = {
+    {"latency", mode_latency, 0},
+    {"saturation", mode_saturation, 0},
+    {"idle", mode_idle, 0},
+};
+
+static _Noreturn void wrong(const char *what, const char *name)
+{
+    fprintf(stderr, "load: %s: %s\ntry: load --help\n", what, name);
+    exit(2);
+}
+
+/* As many sockets as the system lets us have. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = options_read(argc, argv);
+    const struct candidate *candidate = options.candidate ? driver_find(options.candidate) : NULL;
+    if (!candidate)
+        wrong("--candidate", options.candidate ? options.candidate : "is missing");
+    if (options.port == 0 && !candidate->callers_on_mqtt)
+        wrong("--port", "is missing");
+    if (options.mqtt_port == 0 && (candidate->callers_on_mqtt || candidate->callees_on_mqtt))
+        wrong("--mqtt-port", "is missing");
+    if (options.room_size > 2 && candidate->lacks & LACKS_TARGETS)
+        wrong("this candidate sends everything to the whole room", "--room-size");
+    raise_descriptors();
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(modes[i].name, options.mode) == 0) {
+            if (modes[i].needs & candidate->lacks)
+                wrong("this candidate does not have what the mode needs", options.mode);
+            return modes[i].run(&options, candidate) ? 0 : 1;
+        }
+    wrong("unknown mode", options.mode);
+}

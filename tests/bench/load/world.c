@@ -1,0 +1,319 @@
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    JOIN_SECONDS_MAX = 60,
+    COMPLAINTS_MAX = 10,
+    PORTS_EACH = 4000, /* of one source address, well below what the system has */
+};
+
+static const uint64_t SECOND = 1000000000;
+
+/* ---- names ---- */
+
+static void make_run_name(char out[RUN_LENGTH + 1])
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t n = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + (uint64_t)getpid();
+    for (int i = 0; i < RUN_LENGTH; i++, n /= 36)
+        out[i] = "0123456789abcdefghijklmnopqrstuvwxyz"[n % 36];
+    out[RUN_LENGTH] = '\0';
+}
+
+static void make_name(char out[NAME_LENGTH + 1], char first, uint32_t n, const char *run)
+{
+    snprintf(out, NAME_LENGTH + 1, "%c%05x.%s", first, n & 0xfffff, run);
+}
+
+void world_room_name(const struct session *s, char out[NAME_LENGTH + 1])
+{
+    make_name(out, 'r', s->room, s->world->run);
+}
+
+static struct session *find(struct world *world, struct span name)
+{
+    if (name.n != NAME_LENGTH || name.p[0] != 's')
+        return NULL;
+    uint32_t n = 0;
+    for (int i = 1; i < 6; i++) {
+        char c = name.p[i];
+        n = n << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    if (n >= world->count || !span_same(name, (struct span){world->sessions[n].name, NAME_LENGTH}))
+        return NULL;
+    return &world->sessions[n];
+}
+
+/* ---- sockets ---- */
+
+static void on_opened(struct loop *loop, struct conn *conn)
+{
+    (void)loop;
+    struct session *s = (struct session *)conn;
+    s->protocol->opened(s);
+}
+
+static size_t on_bytes(struct loop *loop, struct conn *conn, unsigned char *bytes, size_t len)
+{
+    (void)loop;
+    struct session *s = (struct session *)conn;
+    return s->protocol->bytes(s, bytes, len);
+}
+
+static void on_closed(struct loop *loop, struct conn *conn, const char *why)
+{
+    (void)loop;
+    struct session *s = (struct session *)conn;
+    s->state = SESSION_GONE;
+    world_fail(s, "its connection is over: %s", why);
+}
+
+static const struct loop_events events = {on_opened, on_bytes, on_closed};
+
+static void come(struct session *s)
+{
+    struct world *world = s->world;
+    struct sockaddr_in to = {.sin_family = AF_INET}, from = {.sin_family = AF_INET};
+    to.sin_port = htons(s->on_mqtt ? world->options->mqtt_port : world->options->port);
+    inet_pton(AF_INET, world->options->host, &to.sin_addr);
+    if ((ntohl(to.sin_addr.s_addr) >> 24) == 127)
+        from.sin_addr.s_addr = htonl(0x7f000001 + s->index / PORTS_EACH);
+    s->state = SESSION_OPENING;
+    world->opening++;
+    loop_connect(&world->loop, &s->conn, &from, &to);
+}
+
+/* ---- life ---- */
+
+void world_init(struct world *world, const struct options *options,
+                const struct candidate *candidate, uint32_t sessions, uint32_t room_size)
+{
+    *world = (struct world){
+        .options = options, .candidate = candidate, .count = sessions, .room_size = room_size};
+    loop_init(&world->loop, &events, world);
+    make_run_name(world->run);
+    world->sessions = calloc(sessions, sizeof *world->sessions);
+    if (!world->sessions) {
+        fprintf(stderr, "load: no memory for %u sessions\n", sessions);
+        exit(2);
+    }
+    for (uint32_t i = 0; i < sessions; i++) {
+        struct session *s = &world->sessions[i];
+        bool callee = i % 2 == 1;
+        s->world = world;
+        s->protocol = callee ? candidate->callee : candidate->caller;
+        s->on_mqtt = callee ? candidate->callees_on_mqtt : candidate->callers_on_mqtt;
+        s->index = i;
+        s->room = i / room_size;
+        s->conn.fd = -1;
+        s->lane.id = i ^ 1;
+        make_name(s->name, 's', i, world->run);
+    }
+    world->next_beat_ns = loop_now_ns() + BEAT_SECONDS * SECOND;
+}
+
+void world_count_presence(struct world *world)
+{
+    size_t bytes = (world->room_size + 7) / 8;
+    uint8_t *all = calloc(world->count, bytes);
+    if (!all) {
+        fprintf(stderr, "load: no memory to count presence\n");
+        exit(2);
+    }
+    for (uint32_t i = 0; i < world->count; i++)
+        world->sessions[i].heard = all + i * bytes;
+}
+
+static void beat(struct world *world)
+{
+    for (uint32_t i = 0; i < world->count; i++) {
+        struct session *s = &world->sessions[i];
+        if (s->state == SESSION_JOINED && s->protocol->beat)
+            s->protocol->beat(s);
+    }
+    world->next_beat_ns += BEAT_SECONDS * SECOND;
+}
+
+void world_turn(struct world *world, uint64_t until_ns)
+{
+    if (loop_now_ns() >= world->next_beat_ns)
+        beat(world);
+    loop_turn(&world->loop, until_ns < world->next_beat_ns ? until_ns : world->next_beat_ns);
+}
+
+static bool wait_for(struct world *world, uint32_t first, uint32_t step,
+                     bool (*done)(struct world *world))
+{
+    uint64_t end = loop_now_ns() + JOIN_SECONDS_MAX * SECOND;
+    uint32_t next = first;
+    while (!world->failed && (next < world->count || !done(world))) {
+        for (; next < world->count && world->opening < world->options->parallel; next += step)
+            come(&world->sessions[next]);
+        world_turn(world, end);
+        if (loop_now_ns() >= end) {
+            fprintf(stderr, "load: after %d s %u of %u sessions have joined, %u are opening\n",
+                    JOIN_SECONDS_MAX, world->joined, world->count, world->opening);
+            world->failed = true;
+        }
+    }
+    return !world->failed;
+}
+
+static bool callees_joined(struct world *world)
+{
+    return world->joined == world->count / 2;
+}
+
+static bool all_joined(struct world *world)
+{
+    return world->joined == world->count;
+}
+
+void world_open_all(struct world *world, bool (*done)(struct world *world))
+{
+    if (!world->candidate->callees_first)
+        wait_for(world, 0, 1, done);
+    else if (wait_for(world, 1, 2, callees_joined))
+        wait_for(world, 0, 2, done);
+}
+
+bool world_join_all(struct world *world)
+{
+    world_open_all(world, all_joined);
+    return !world->failed;
+}
+
+void world_close(struct world *world)
+{
+    for (uint32_t i = 0; i < world->count; i++)
+        if (world->sessions[i].state != SESSION_AWAY)
+            loop_close(&world->loop, &world->sessions[i].conn);
+}
+
+uint32_t world_room_members(const struct world *world, uint32_t room)
+{
+    uint32_t rest = world->count - room * world->room_size;
+    return rest < world->room_size ? rest : world->room_size;
+}
+
+bool world_all_heard(const struct world *world)
+{
+    uint64_t pairs = 0;
+    for (uint32_t room = 0; room * world->room_size < world->count; room++) {
+        uint64_t members = world_room_members(world, room);
+        pairs += members * (members - 1);
+    }
+    return world->heard == pairs;
+}
+
+bool world_settle(struct world *world)
+{
+    for (uint32_t i = 0; i < world->count; i++) {
+        const struct lane *lane = &world->sessions[i].lane;
+        if (lane->next < lane->sent && world->complaints++ < COMPLAINTS_MAX)
+            fprintf(stderr, "load: %s got %u of %u messages\n", world->sessions[i].name, lane->next,
+                    lane->sent);
+        work_close_lane(&world->work, lane);
+    }
+    work_close_gaps(&world->work);
+    if (world->work.lost > 0)
+        fprintf(stderr, "load: %llu messages were lost\n", (unsigned long long)world->work.lost);
+    return work_is_right(&world->work) && !world->failed;
+}
+
+/* ---- for drivers ---- */
+
+void world_is_open(struct session *s)
+{
+    s->state = SESSION_OPEN;
+    s->world->open++;
+    if (s->world->hold_joins)
+        s->world->opening--;
+    else
+        s->protocol->join(s);
+}
+
+void world_release(struct world *world)
+{
+    world->hold_joins = false;
+    for (uint32_t i = 0; i < world->count; i++)
+        if (world->sessions[i].state == SESSION_OPEN) {
+            world->opening++;
+            world->sessions[i].protocol->join(&world->sessions[i]);
+        }
+}
+
+void world_is_joined(struct session *s)
+{
+    if (s->state != SESSION_OPEN) {
+        world_fail(s, "it joined, but did not ask");
+        return;
+    }
+    s->state = SESSION_JOINED;
+    s->world->opening--;
+    s->world->joined++;
+}
+
+void world_heard(struct session *s, struct span name)
+{
+    struct world *world = s->world;
+    struct session *other = find(world, name);
+    if (!other || other->room != s->room || other == s) {
+        world_fail(s, "it heard of %.*s, who is not in its room", (int)name.n, name.p);
+        return;
+    }
+    if (!s->heard)
+        return;
+    uint32_t place = other->index % world->room_size;
+    uint8_t bit = (uint8_t)(1u << place % 8);
+    if (s->heard[place / 8] & bit) {
+        world->heard_twice++;
+        return;
+    }
+    s->heard[place / 8] |= bit;
+    s->heard_count++;
+    world->heard++;
+}
+
+void world_message(struct session *s, struct span from, struct span to,
+                   const struct arrival *arrival)
+{
+    struct world *world = s->world;
+    const struct session *sender = &world->sessions[s->lane.id];
+    if ((from.n > 0 && !span_same(from, (struct span){sender->name, NAME_LENGTH})) ||
+        (to.n > 0 && !span_same(to, (struct span){s->name, NAME_LENGTH}))) {
+        world->work.counts[WORK_MISROUTED]++;
+        world_fail(s, "misrouted: a message from %.*s to %.*s", (int)from.n, from.p, (int)to.n,
+                   to.p);
+        return;
+    }
+    uint32_t due = s->lane.next;
+    enum verdict verdict = work_judge(&world->work, &s->lane, arrival);
+    if (verdict != WORK_RIGHT)
+        world_fail(s, "%s: message %u of %u from %s was due, and %.*s came",
+                   work_verdict_names[verdict], due, s->lane.sent, sender->name,
+                   (int)(arrival->value.n < 120 ? arrival->value.n : 120), arrival->value.p);
+    if (verdict <= WORK_GAP && world->arrived)
+        world->arrived(world, s, arrival);
+}
+
+void world_fail(struct session *s, const char *format, ...)
+{
+    struct world *world = s->world;
+    world->failed = true;
+    if (world->complaints++ >= COMPLAINTS_MAX)
+        return;
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "load: %s: ", s->name);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+    va_end(list);
+}

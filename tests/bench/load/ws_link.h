@@ -1,0 +1,19 @@
+/* A session over WebSocket: the request that opens it, frames, pings. For drivers. */
+#ifndef LOAD_WS_LINK_H
+#define LOAD_WS_LINK_H
+
+#include "world.h"
+#include "ws.h"
+
+/* Sends the request for this target. */
+void ws_link_open(struct session *s, const char *target);
+
+struct ws_link_handlers {
+    void (*up)(struct session *s);                         /* the request was answered */
+    void (*payload)(struct session *s, struct span bytes); /* of a text or binary frame */
+};
+
+size_t ws_link_bytes(struct session *s, unsigned char *bytes, size_t len,
+                     const struct ws_link_handlers *handlers);
+
+#endif
