@@ -1,0 +1,92 @@
+/* What is run: figures, each one call of the load generator against each candidate that can do it, and
+ * growth, the same figure again and again while one thing about the load doubles.
+ *
+ * Three forms of one plan. `quick` is for a look, `full` for numbers to publish, `smoke` only finds out
+ * whether everything works. */
+import { Crowd } from "./crowd.mjs";
+import { KINDS } from "./kinds.mjs";
+
+const ALL = Object.keys(KINDS);
+const WITH_ROOMS = ALL.filter((kind) => KINDS[kind].rooms);
+const WITH_PRESENCE = ALL.filter((kind) => KINDS[kind].presence);
+const WITH_MEMORY_OF_INTEREST = ["sigbridge", "mosquitto-ws-1", "mosquitto-tcp-1", "room-server", "node-bridge"];
+const BOTH = ["sigbridge", "room-server"];
+const DOUBLING = [1, 2, 4, 8];
+
+/* Times in seconds. `rounds`: how often everything is done, each time with servers started anew. The
+ * quick form leaves out what takes long and says least. */
+const SIZES = {
+  smoke: {
+    rounds: 1, seconds: 0.2, warmup: 0, settle: 0.2, idle: 20, rate: 50, bursts: [5], burstRounds: 1, pairs: 4, sessions: [40],
+    storm: [20, 5], room: 20, fanOut: 10, soak: 0.5, starts: 1, presences: 200, growthSeconds: 0.1, steps: [1, 2], unit: 0.01,
+    idleKinds: ALL, grown: BOTH, axes: /./,
+  },
+  quick: {
+    rounds: 1, seconds: 0.8, warmup: 0.4, settle: 0.6, idle: 1000, rate: 100, bursts: [100, 1000], burstRounds: 1, pairs: 64, sessions: [5000],
+    storm: [2000, 10], room: 1000, fanOut: 100, soak: 0, starts: 3, presences: 50_000, growthSeconds: 0.4, steps: DOUBLING, unit: 1,
+    idleKinds: WITH_MEMORY_OF_INTEREST, grown: ["sigbridge"], axes: /^(idle sessions|devices in|members|subscriptions)/,
+  },
+  full: {
+    rounds: 5, seconds: 5, warmup: 2, settle: 3, idle: 1000, rate: 100, bursts: [100, 1000], burstRounds: 9, pairs: 64, sessions: [5000, 16_000],
+    storm: [2000, 10], room: 1000, fanOut: 100, soak: 60, starts: 9, presences: 50_000, growthSeconds: 3, steps: DOUBLING, unit: 1,
+    idleKinds: ALL, grown: BOTH, axes: /./,
+  },
+};
+
+const options = (values) => Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
+
+/* `fresh`: on servers that have served nobody before, because memory is what counts, or joins.
+ * `recorded`: so many memberships must be in sigbridge's database afterwards. */
+function figures(size) {
+  const { seconds, warmup, settle } = size;
+  const figure = (key, mode, kinds, values, more = {}) => ({ key, mode, kinds, args: options(values), ...more });
+  const storm = (key, sessions, room) => figure(key, "join", WITH_PRESENCE, { sessions, "room-size": room }, { fresh: true, recorded: sessions });
+  return [
+    figure("saturation", "saturation", ALL, { pairs: size.pairs, seconds, warmup }),
+    figure("latency", "latency", ALL, { idle: size.idle, rate: size.rate, seconds, warmup }),
+    ...size.bursts.map((pairs) => figure(`burst-${pairs}`, "burst", ALL, { pairs, rounds: size.burstRounds })),
+    figure("fanout", "fanout", WITH_ROOMS, { "room-size": size.fanOut, seconds, warmup }),
+    ...size.sessions.map((sessions) => figure(`idle-${sessions}`, "idle", size.idleKinds, { sessions, settle }, { fresh: true })),
+    storm("storm-rooms", ...size.storm),
+    storm("storm-room", size.room, size.room),
+    ...(size.soak ? [figure("soak", "soak", BOTH, { pairs: 20, seconds: size.soak, settle }, { fresh: true })] : []),
+  ];
+}
+
+/* What grows. `cost` is the number of which one would like that it stays as it is; `linear`, that it
+ * grows no faster than what grows. `crowd` brings others to the broker beforehand. */
+function growth(size) {
+  const { growthSeconds: seconds, settle, steps, unit } = size;
+  const warmup = seconds / 2;
+  const of = (n) => Math.max(2, Math.round(n * unit));
+  const perMessage = { cost: "cpuUsPerMessage", unit: "us of CPU per message" };
+  const axis = (name, mode, kinds, base, args, more = perMessage) => ({
+    name, mode, kinds: kinds.filter((kind) => size.grown.includes(kind)), steps: steps.map((factor) => ({ factor, n: factor * of(base) })), args: (n) => options(args(n)), ...more,
+  });
+  const steady = { pairs: of(16), seconds, warmup };
+  const all = [
+    axis("idle sessions", "latency", BOTH, 1000, (n) => ({ idle: n, rate: 500, seconds, warmup })),
+    axis("pairs that talk", "saturation", BOTH, 16, (n) => ({ pairs: n, seconds, warmup })),
+    axis("pairs at the same instant", "burst", BOTH, 125, (n) => ({ pairs: n, rounds: size.burstRounds })),
+    axis("members of a room, per delivery of a broadcast", "fanout", BOTH, 25, (n) => ({ "room-size": n, seconds, warmup })),
+    axis("devices in other rooms", "saturation", ["sigbridge"], 1000, () => steady, { ...perMessage, crowd: (crowd, n) => crowd.present(n) }),
+    axis("subscriptions of others", "saturation", ["sigbridge"], 1000, () => steady, { ...perMessage, crowd: (crowd, n) => crowd.subscribe(n) }),
+    axis("sessions, memory of each", "idle", BOTH, 1000, (n) => ({ sessions: n, settle }), { cost: "bytesPerSession", unit: "bytes per session" }),
+    axis("sessions that join rooms of ten", "join", BOTH, 500, (n) => ({ sessions: n, "room-size": 10 }), { cost: "cpuUsPerJoin", unit: "us of CPU per join" }),
+    axis("members that join one room at once", "join", BOTH, 125, (n) => ({ sessions: n, "room-size": n }),
+      { cost: "presenceFramesPerMember", unit: "presence frames per member", linear: true }),
+  ];
+  return all.filter(({ name }) => size.axes.test(name));
+}
+
+export function plan(form) {
+  const size = SIZES[form];
+  return { size, figures: figures(size), growth: growth(size) };
+}
+
+export async function withCrowd(axis, port, n) {
+  if (!axis.crowd) return { end() {} };
+  const crowd = await Crowd.connect(port);
+  await axis.crowd(crowd, n);
+  return crowd;
+}

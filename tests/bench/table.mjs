@@ -1,0 +1,99 @@
+/* The result as Markdown, for the terminal and for pages: one table of the candidates, one of the goals,
+ * one of growth. Made from what bench.mjs writes as JSON, and from nothing else. */
+import { KINDS } from "./kinds.mjs";
+
+const BASE = "room-server";
+
+const digits = (value) => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+const scaled = (name, factor) => (cell) => (cell[name] === undefined ? undefined : cell[name] * factor);
+
+/* Heading, figure, and which number of it. */
+const COLUMNS = [
+  ["CPU per message, us", "saturation", scaled("cpuUsPerMessage", 1)],
+  ["messages/s", "saturation", scaled("messagesPerSecond", 1)],
+  ["CPU at low load, us", "latency", scaled("cpuUsPerMessage", 1)],
+  ["handshake p50, ms", "latency", scaled("p50", 1)],
+  ["p99, ms", "latency", scaled("p99", 1)],
+  ["burst of 100, p99, ms", "burst-100", scaled("p99", 1)],
+  ["burst of 1,000, p99, ms", "burst-1000", scaled("p99", 1)],
+  ["idle session, KiB", "idle-5000", scaled("bytesPerSession", 1 / 1024)],
+  ["joins/s", "storm-rooms", scaled("joinsPerSecond", 1)],
+  ["joins/s, one room", "storm-room", scaled("joinsPerSecond", 1)],
+  ["broadcast, deliveries/s", "fanout", scaled("messagesPerSecond", 1)],
+];
+
+function markdown(head, rows, numbers) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, i) => (i < numbers ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}
+
+/* One entry per kind of trouble, numbered as it first comes. */
+class Notes {
+  #texts = [];
+
+  mark(text) {
+    if (!this.#texts.includes(text)) this.#texts.push(text);
+    return `[${this.#texts.indexOf(text) + 1}]`;
+  }
+
+  get lines() {
+    return this.#texts.map((text, i) => `[${i + 1}] ${text}`);
+  }
+}
+
+function candidates(report, notes) {
+  const columns = COLUMNS.filter(([, figure]) => report.table[figure]);
+  const rows = report.candidates.map((candidate) => {
+    const cells = columns.map(([, figure, value]) => {
+      const cell = report.table[figure][candidate];
+      if (cell === undefined) return "–";
+      if (cell.wrong !== undefined) return `failed ${notes.mark(cell.wrong)}`;
+      const mine = value(cell);
+      if (mine === undefined) return "–";
+      const base = report.table[figure][BASE] && value(report.table[figure][BASE]);
+      return base === undefined ? digits(mine) : `${digits(mine)} (${(mine / base).toFixed(2)})`;
+    });
+    return [KINDS[candidate].name, ...cells];
+  });
+  return markdown(["", ...columns.map(([heading]) => heading)], rows, 1);
+}
+
+/* Of a candidate's CPU time, what each of its processes took, and the generator beside it. */
+function parts(report) {
+  const rows = report.candidates.flatMap((candidate) => {
+    const cell = report.table.saturation?.[candidate];
+    if (cell === undefined || cell.wrong !== undefined) return [];
+    const each = Object.entries(report.parts[candidate] ?? {}).map(([part, us]) => `${part} ${digits(us)}`);
+    return [[KINDS[candidate].name, each.join(", "), digits(cell.generatorCpuUsPerMessage)]];
+  });
+  return markdown(["CPU per message at saturation, us", "servers", "generator"], rows, 2);
+}
+
+function goalRows(report) {
+  const rows = report.goals.map(({ what, value, limit, unit, sign, reached }) => {
+    const amount = (number) => (unit === "x" ? number.toFixed(2) : `${digits(number)} ${unit}`.trim());
+    return [what, value === undefined ? "not measured" : amount(value), `${sign} ${amount(limit)}`, reached === undefined ? "–" : reached ? "reached" : "not reached"];
+  });
+  return markdown(["goal", "measured", "wanted", ""], rows, 1);
+}
+
+function growthRows(report, notes) {
+  const rows = report.growth.map(({ axis, candidate, unit, steps }) => [
+    axis, KINDS[candidate].name, unit,
+    ...steps.map(({ n, cost, error }) => (error !== undefined ? `${n}: failed ${notes.mark(error)}` : cost === undefined ? "–" : `${n.toLocaleString("en")}: ${digits(cost)} (${steps[0].cost === undefined ? "–" : (cost / steps[0].cost).toFixed(2)})`)),
+  ]);
+  return markdown(["what grows", "candidate", "cost", ...report.growth[0].steps.map(({ factor }) => `x${factor}`)], rows, 3);
+}
+
+export function text(report) {
+  const notes = new Notes();
+  const { machine } = report;
+  const where = machine.apart ? `servers on core ${machine.serverCore}, generator on core ${machine.generatorCore}` : "servers and generator share the only core there is: compare CPU times, not rates";
+  const out = [`${report.form} form, ${machine.cpu}, kernel ${machine.kernel}, ${where}; no TLS; in brackets: of the tutorial server's`, ""];
+  out.push(candidates(report, notes), "");
+  if (Object.keys(report.parts).length) out.push(parts(report), "");
+  if (report.goals.some(({ value }) => value !== undefined)) out.push(goalRows(report), "");
+  if (report.growth.length) out.push(growthRows(report, notes), "");
+  out.push(...notes.lines);
+  return `${out.join("\n").trimEnd()}\n`;
+}
