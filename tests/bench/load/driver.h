@@ -37,6 +37,7 @@ struct candidate {
     unsigned lacks;
     const char *subprotocol; /* of the WebSocket; NULL: none */
     int qos;                 /* of MQTT */
+    bool no_bridge;          /* clients are straight on the broker, and watch presence there */
     bool callees_first;      /* they must be there before callers join */
     bool callees_on_mqtt;    /* over TCP, on --mqtt-port */
     bool callers_on_mqtt;
