@@ -1,4 +1,4 @@
-/* What a candidate speaks. A protocol is five functions; a driver_*.c holds one protocol and knows
+/* What a candidate speaks. A protocol is some functions; a driver_*.c holds one protocol and knows
  * nothing of modes. It reports what it hears through the world_* functions of world.h. */
 #ifndef LOAD_DRIVER_H
 #define LOAD_DRIVER_H
@@ -19,7 +19,8 @@ struct protocol {
     size_t (*bytes)(struct session *s, unsigned char *bytes, size_t len);
     void (*join)(struct session *s); /* called after world_is_open() */
     void (*send)(struct session *s, const struct message *message);
-    void (*beat)(struct session *s); /* every BEAT_SECONDS; NULL where nothing is needed */
+    void (*beat)(struct session *s);    /* every BEAT_SECONDS; NULL where nothing is needed */
+    void (*release)(struct session *s); /* frees what the protocol keeps; NULL: nothing */
 };
 
 enum { BEAT_SECONDS = 20 };

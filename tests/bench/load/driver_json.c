@@ -34,7 +34,7 @@ static void text(struct session *s, struct span bytes)
 {
     struct envelope e;
     if (!envelope_read(bytes, &e)) {
-        world_fail(s, "no JSON: %.*s", (int)(bytes.n < 200 ? bytes.n : 200), bytes.p);
+        world_unexpected(s, bytes);
     } else if (e.is_message) {
         if (e.from.n > 0)
             world_message(s, e.from, e.to, &e.arrival);
@@ -47,7 +47,7 @@ static void text(struct session *s, struct span bytes)
         s->world->presence_frames++;
         envelope_hear(s, e.joined);
     } else {
-        world_fail(s, "this should not come: %.*s", (int)(bytes.n < 200 ? bytes.n : 200), bytes.p);
+        world_unexpected(s, bytes);
     }
 }
 

@@ -215,7 +215,7 @@ static void take_message(struct session *s, const struct mqtt_publish *publish, 
     if (envelope_read(publish->payload, &e) && e.is_message)
         world_message(s, from, to, &e.arrival);
     else
-        world_fail(s, "this should not come: %.*s", (int)publish->payload.n, publish->payload.p);
+        world_unexpected(s, publish->payload);
 }
 
 static void take_publish(struct session *s, const struct mqtt_publish *publish)
@@ -339,5 +339,15 @@ static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
     return s->on_mqtt ? take_packets(s, bytes, len) : ws_link_bytes(s, bytes, len, &handlers);
 }
 
+static void release(struct session *s)
+{
+    if (!s->mqtt)
+        return;
+    buf_release(&s->mqtt->part);
+    buf_release(&s->mqtt->held);
+    free(s->mqtt);
+    s->mqtt = NULL;
+}
+
 const struct protocol driver_mqtt = {
-    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message};
+    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message, .release = release};

@@ -37,7 +37,7 @@ static void text(struct session *s, struct span bytes)
     if (envelope_read(bytes, &e) && e.is_message)
         world_message(s, e.from, e.to, &e.arrival);
     else
-        world_fail(s, "this should not come: %.*s", (int)(bytes.n < 200 ? bytes.n : 200), bytes.p);
+        world_unexpected(s, bytes);
 }
 
 static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)

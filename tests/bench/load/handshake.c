@@ -3,11 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct paced {
-    uint64_t due_ns;
-    struct session *sender;
-};
-
 static struct pair *pair_of(struct handshakes *h, const struct session *s)
 {
     return &h->pairs[s->index / 2];
@@ -25,33 +20,26 @@ static void send_next(struct session *s, enum kind kind)
     s->protocol->send(s, &message);
 }
 
-static void pace(struct handshakes *h, struct session *s, uint64_t now_ns)
-{
-    uint32_t at = (h->paced_first + h->paced_count++) % (2 * h->count);
-    h->paced[at] = (struct paced){now_ns + (uint64_t)h->world->options->pace_ms * 1000000u, s};
-}
-
 /* All nine of one side; or the description, and the candidates one after the other. */
 static void say(struct handshakes *h, struct session *s, enum kind description)
 {
     send_next(s, description);
     if (h->world->options->pace_ms > 0) {
-        pace(h, s, loop_now_ns());
+        delay_add(&h->pace, s, loop_now_ns());
         return;
     }
     for (int i = 0; i < CANDIDATES; i++)
         send_next(s, KIND_CANDIDATE);
 }
 
-static void send_paced(struct handshakes *h, uint64_t now_ns)
+static void send_paced(struct handshakes *h)
 {
-    while (h->paced_count > 0 && h->paced[h->paced_first].due_ns <= now_ns) {
-        struct paced due = h->paced[h->paced_first];
-        h->paced_first = (h->paced_first + 1) % (2 * h->count);
-        h->paced_count--;
-        send_next(due.sender, KIND_CANDIDATE);
-        if (partner_of(due.sender)->lane.sent % EACH_WAY != 0)
-            pace(h, due.sender, due.due_ns);
+    struct session *s;
+    uint64_t due_ns;
+    while ((s = delay_take(&h->pace, loop_now_ns(), &due_ns)) != NULL) {
+        send_next(s, KIND_CANDIDATE);
+        if (partner_of(s)->lane.sent % EACH_WAY != 0)
+            delay_add(&h->pace, s, due_ns);
     }
 }
 
@@ -82,8 +70,8 @@ void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs)
 {
     *h = (struct handshakes){.world = world, .count = pairs};
     h->pairs = calloc(pairs, sizeof *h->pairs);
-    h->paced = calloc((size_t)pairs * 2, sizeof *h->paced);
-    if (!h->pairs || !h->paced) {
+    delay_init(&h->pace, (uint64_t)world->options->pace_ms * 1000000u, 2 * pairs);
+    if (!h->pairs) {
         fprintf(stderr, "load: no memory for %u pairs\n", pairs);
         exit(2);
     }
@@ -93,6 +81,12 @@ void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs)
     }
     world->mode = h;
     world->arrived = on_arrival;
+}
+
+void handshakes_release(struct handshakes *h)
+{
+    delay_release(&h->pace);
+    free(h->pairs);
 }
 
 bool handshake_start(struct handshakes *h, struct pair *pair, uint64_t planned_ns)
@@ -113,11 +107,8 @@ bool handshake_start(struct handshakes *h, struct pair *pair, uint64_t planned_n
 
 void handshakes_turn(struct handshakes *h, uint64_t until_ns)
 {
-    if (h->paced_count > 0 && h->paced[h->paced_first].due_ns < until_ns)
-        until_ns = h->paced[h->paced_first].due_ns;
-    world_turn(h->world, until_ns);
-    if (h->paced_count > 0)
-        send_paced(h, loop_now_ns());
+    world_turn(h->world, delay_until(&h->pace, until_ns));
+    send_paced(h);
 }
 
 bool handshakes_drain(struct handshakes *h, double seconds)

@@ -4,6 +4,7 @@
 #ifndef LOAD_HANDSHAKE_H
 #define LOAD_HANDSHAKE_H
 
+#include "delay.h"
 #include "histogram.h"
 #include "world.h"
 
@@ -25,12 +26,12 @@ struct handshakes {
     struct histogram
         times; /* from the planned time to the end, of those that end while recording */
     void (*on_end)(struct handshakes *h, struct pair *pair); /* may start the next one; or NULL */
-    struct paced *paced; /* ring of senders whose next candidate is due later, in order of time */
-    uint32_t paced_first, paced_count;
+    struct delay pace; /* senders whose next candidate is due later */
 };
 
 /* The first `pairs` pairs of the world. */
 void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs);
+void handshakes_release(struct handshakes *h);
 
 /* False, and the run has failed: too many of this pair are under way. */
 bool handshake_start(struct handshakes *h, struct pair *pair, uint64_t planned_ns);

@@ -33,6 +33,12 @@ void loop_init(struct loop *loop, const struct loop_events *events, void *owner)
         die("epoll");
 }
 
+void loop_release(struct loop *loop)
+{
+    close(loop->epoll);
+    free(loop->space);
+}
+
 static void watch(struct loop *loop, struct conn *conn, int how, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data = {.ptr = conn}};

@@ -40,6 +40,8 @@ struct loop {
     uint64_t bytes_in, bytes_out, reads, writes;
 };
 
+void loop_release(struct loop *loop); /* when its connections are closed */
+
 /* Both end the program when the system gives no memory or no descriptor. */
 void loop_init(struct loop *loop, const struct loop_events *events, void *owner);
 void loop_connect(struct loop *loop, struct conn *conn, const struct sockaddr_in *from,

@@ -18,7 +18,11 @@ static const struct {
 } modes[] = {
     {"latency", mode_latency, 0},
     {"saturation", mode_saturation, 0},
+    {"burst", mode_burst, 0},
+    {"soak", mode_soak, 0},
     {"idle", mode_idle, 0},
+    {"join", mode_join, LACKS_PRESENCE},
+    {"fanout", mode_fanout, LACKS_BROADCAST},
 };
 
 static _Noreturn void wrong(const char *what, const char *name)

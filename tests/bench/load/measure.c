@@ -43,6 +43,18 @@ struct window measure_end(const struct world *world, const struct measure *begin
     return w;
 }
 
+void window_add(struct window *sum, const struct window *window)
+{
+    sum->seconds += window->seconds;
+    sum->messages += window->messages;
+    sum->bytes_in += window->bytes_in;
+    sum->bytes_out += window->bytes_out;
+    sum->own_us += window->own_us;
+    sum->all_us += window->all_us;
+    for (unsigned i = 0; i < PIDS_MAX; i++)
+        sum->pid_us[i] += window->pid_us[i];
+}
+
 struct memory measure_memory(const struct options *options)
 {
     struct memory all = {0};

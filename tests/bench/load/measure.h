@@ -21,6 +21,8 @@ struct window {
 struct measure measure_begin(const struct world *world);
 struct window measure_end(const struct world *world, const struct measure *begin);
 
+void window_add(struct window *sum, const struct window *window);
+
 /* Memory of all servers together. */
 struct memory measure_memory(const struct options *options);
 uint64_t measure_fds(const struct options *options);

@@ -54,6 +54,7 @@ bool mode_latency(const struct options *options, const struct candidate *candida
     report_window(&world, &window);
     report_times(&h.times);
     report_end();
+    handshakes_release(&h);
     world_close(&world);
     return ok;
 }

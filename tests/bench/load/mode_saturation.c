@@ -43,6 +43,7 @@ bool mode_saturation(const struct options *options, const struct candidate *cand
     report_window(&world, &window);
     report_times(&h.times);
     report_end();
+    handshakes_release(&h);
     world_close(&world);
     return ok;
 }

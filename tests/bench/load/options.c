@@ -39,6 +39,7 @@ static const char usage[] =
     "  --window N        8           fanout: broadcasts that are under way\n"
     "  --sessions N      2000        idle, join: how many\n"
     "  --parallel N      100         sockets that open at the same time\n"
+    "  --connected 0|1   0           join: whether the sockets are open before it begins\n"
     "  --settle S        3           idle, soak: quiet time before memory is read\n"
     "  --pause MS        20          soak: between two handshakes of a pair\n";
 
@@ -118,6 +119,7 @@ static void read_option(struct options *o, const char *name, const char *value)
         {"--parallel", 1, SESSIONS_MAX, NULL, &o->parallel, NULL},
         {"--settle", 0.1, 60, &o->settle, NULL, NULL},
         {"--pause", 0, 60000, NULL, &o->pause_ms, NULL},
+        {"--connected", 0, 1, NULL, &o->connected, NULL},
     };
     if (strcmp(name, "--candidate") == 0)
         o->candidate = value;

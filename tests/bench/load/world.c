@@ -10,6 +10,7 @@
 enum {
     JOIN_SECONDS_MAX = 60,
     COMPLAINTS_MAX = 10,
+    SHOWN_MAX = 200,   /* bytes of a message */
     PORTS_EACH = 4000, /* of one source address, well below what the system has */
 };
 
@@ -122,7 +123,7 @@ void world_init(struct world *world, const struct options *options,
 void world_count_presence(struct world *world)
 {
     size_t bytes = (world->room_size + 7) / 8;
-    uint8_t *all = calloc(world->count, bytes);
+    uint8_t *all = world->heard_bits = calloc(world->count, bytes);
     if (!all) {
         fprintf(stderr, "load: no memory to count presence\n");
         exit(2);
@@ -176,41 +177,57 @@ static bool all_joined(struct world *world)
     return world->joined == world->count;
 }
 
-void world_open_all(struct world *world, bool (*done)(struct world *world))
+static bool all_open(struct world *world)
 {
-    if (!world->candidate->callees_first)
-        wait_for(world, 0, 1, done);
-    else if (wait_for(world, 1, 2, callees_joined))
-        wait_for(world, 0, 2, done);
+    return world->open == world->count;
 }
 
 bool world_join_all(struct world *world)
 {
-    world_open_all(world, all_joined);
-    return !world->failed;
+    if (!world->candidate->callees_first)
+        return wait_for(world, 0, 1, all_joined);
+    return wait_for(world, 1, 2, callees_joined) && wait_for(world, 0, 2, all_joined);
+}
+
+bool world_open_all(struct world *world)
+{
+    world->hold_joins = true;
+    return wait_for(world, 0, 1, all_open);
+}
+
+void world_release(struct world *world)
+{
+    world->hold_joins = false;
+    for (uint32_t i = 0; i < world->count; i++)
+        if (world->sessions[i].state == SESSION_OPEN) {
+            world->opening++;
+            world->sessions[i].protocol->join(&world->sessions[i]);
+        }
 }
 
 void world_close(struct world *world)
 {
-    for (uint32_t i = 0; i < world->count; i++)
-        if (world->sessions[i].state != SESSION_AWAY)
-            loop_close(&world->loop, &world->sessions[i].conn);
-}
-
-uint32_t world_room_members(const struct world *world, uint32_t room)
-{
-    uint32_t rest = world->count - room * world->room_size;
-    return rest < world->room_size ? rest : world->room_size;
-}
-
-bool world_all_heard(const struct world *world)
-{
-    uint64_t pairs = 0;
-    for (uint32_t room = 0; room * world->room_size < world->count; room++) {
-        uint64_t members = world_room_members(world, room);
-        pairs += members * (members - 1);
+    for (uint32_t i = 0; i < world->count; i++) {
+        struct session *s = &world->sessions[i];
+        if (s->state != SESSION_AWAY)
+            loop_close(&world->loop, &s->conn);
+        if (s->protocol->release)
+            s->protocol->release(s);
     }
-    return world->heard == pairs;
+    free(world->heard_bits);
+    free(world->sessions);
+    loop_release(&world->loop);
+}
+
+uint64_t world_all_heard(const struct world *world)
+{
+    uint64_t heard = 0;
+    for (uint32_t from = 0; from < world->count; from += world->room_size) {
+        uint64_t rest = world->count - from;
+        uint64_t members = rest < world->room_size ? rest : world->room_size;
+        heard += members * (members - 1);
+    }
+    return heard;
 }
 
 bool world_settle(struct world *world)
@@ -238,16 +255,6 @@ void world_is_open(struct session *s)
         s->world->opening--;
     else
         s->protocol->join(s);
-}
-
-void world_release(struct world *world)
-{
-    world->hold_joins = false;
-    for (uint32_t i = 0; i < world->count; i++)
-        if (world->sessions[i].state == SESSION_OPEN) {
-            world->opening++;
-            world->sessions[i].protocol->join(&world->sessions[i]);
-        }
 }
 
 void world_is_joined(struct session *s)
@@ -299,7 +306,8 @@ void world_message(struct session *s, struct span from, struct span to,
     if (verdict != WORK_RIGHT)
         world_fail(s, "%s: message %u of %u from %s was due, and %.*s came",
                    work_verdict_names[verdict], due, s->lane.sent, sender->name,
-                   (int)(arrival->value.n < 120 ? arrival->value.n : 120), arrival->value.p);
+                   (int)(arrival->value.n < SHOWN_MAX ? arrival->value.n : SHOWN_MAX),
+                   arrival->value.p);
     if (verdict <= WORK_GAP && world->arrived)
         world->arrived(world, s, arrival);
 }
@@ -316,4 +324,10 @@ void world_fail(struct session *s, const char *format, ...)
     vfprintf(stderr, format, list);
     fputc('\n', stderr);
     va_end(list);
+}
+
+void world_unexpected(struct session *s, struct span bytes)
+{
+    world_fail(s, "this should not come: %.*s", (int)(bytes.n < SHOWN_MAX ? bytes.n : SHOWN_MAX),
+               bytes.p);
 }

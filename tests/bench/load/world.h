@@ -53,6 +53,7 @@ struct world {
     uint64_t presence_frames, heard, heard_twice;
     uint64_t last_bytes_ns, next_beat_ns;
     char run[RUN_LENGTH + 1];
+    uint8_t *heard_bits; /* of all sessions */
     void *mode;
     /* A message that was right, or in front of which others are missing. */
     void (*arrived)(struct world *world, struct session *to, const struct arrival *arrival);
@@ -65,14 +66,15 @@ void world_count_presence(struct world *world); /* before the sessions come */
 /* Lets all sessions come and waits for them. False, and `failed`, when they do not within a minute.
  */
 bool world_join_all(struct world *world);
-void world_open_all(struct world *world, bool (*done)(struct world *world));
+
+/* The same in two steps, for those that want all to join at the same moment. */
+bool world_open_all(struct world *world);
 void world_release(struct world *world);
 
 void world_turn(struct world *world, uint64_t until_ns);
-void world_close(struct world *world);
+void world_close(struct world *world); /* and frees what it has */
 
-uint32_t world_room_members(const struct world *world, uint32_t room);
-bool world_all_heard(const struct world *world);
+uint64_t world_all_heard(const struct world *world); /* `heard`, once all have heard of all */
 void world_room_name(const struct session *s, char out[NAME_LENGTH + 1]);
 
 /* Closes the books of the lanes; then work_is_right() tells. Prints what is wrong. */
@@ -88,6 +90,8 @@ void world_message(struct session *s, struct span from, struct span to,
                    const struct arrival *arrival);
 /* Something that must not happen; the run has failed. */
 __attribute__((format(printf, 2, 3))) void world_fail(struct session *s, const char *format, ...);
+
+void world_unexpected(struct session *s, struct span bytes); /* this should not have come */
 
 static inline struct buf *session_out(struct session *s)
 {
