@@ -4,6 +4,6 @@
 
 #include "driver.h"
 
-extern const struct protocol driver_json, driver_mqtt, driver_relay;
+extern const struct protocol driver_json, driver_mqtt, driver_peerjs, driver_relay, driver_socketio;
 
 #endif

@@ -50,8 +50,11 @@ static enum verdict name_it(struct work *work, struct lane *lane, const struct a
         return WORK_DIFFERING;
     if (id.lane != lane->id)
         return WORK_MISROUTED;
-    if (id.number >= lane->sent || !is_message(arrival, id))
+    if (id.number >= lane->sent || !is_message(arrival, id)) {
+        if (id.number == lane->next && lane->next < lane->sent)
+            lane->next++; /* it is there, if damaged */
         return WORK_DIFFERING;
+    }
     if (id.number < lane->next)
         return fill_gap(work, id) ? WORK_REORDERED : WORK_DOUBLED;
     for (; lane->next < id.number; lane->next++)

@@ -16,6 +16,27 @@ enum {
 
 static const uint64_t SECOND = 1000000000;
 
+/* ---- complaints: the first ones are printed ---- */
+
+__attribute__((format(printf, 2, 0))) static void complain_v(struct session *s, const char *format,
+                                                             va_list list)
+{
+    if (s->world->complaints++ >= COMPLAINTS_MAX)
+        return;
+    fprintf(stderr, "load: %s: ", s->name);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+}
+
+__attribute__((format(printf, 2, 3))) static void complain(struct session *s, const char *format,
+                                                           ...)
+{
+    va_list list;
+    va_start(list, format);
+    complain_v(s, format, list);
+    va_end(list);
+}
+
 /* ---- names ---- */
 
 static void make_run_name(char out[RUN_LENGTH + 1])
@@ -234,9 +255,8 @@ bool world_settle(struct world *world)
 {
     for (uint32_t i = 0; i < world->count; i++) {
         const struct lane *lane = &world->sessions[i].lane;
-        if (lane->next < lane->sent && world->complaints++ < COMPLAINTS_MAX)
-            fprintf(stderr, "load: %s got %u of %u messages\n", world->sessions[i].name, lane->next,
-                    lane->sent);
+        if (lane->next < lane->sent)
+            complain(&world->sessions[i], "it got %u of %u messages", lane->next, lane->sent);
         work_close_lane(&world->work, lane);
     }
     work_close_gaps(&world->work);
@@ -297,32 +317,26 @@ void world_message(struct session *s, struct span from, struct span to,
     if ((from.n > 0 && !span_same(from, (struct span){sender->name, NAME_LENGTH})) ||
         (to.n > 0 && !span_same(to, (struct span){s->name, NAME_LENGTH}))) {
         world->work.counts[WORK_MISROUTED]++;
-        world_fail(s, "misrouted: a message from %.*s to %.*s", (int)from.n, from.p, (int)to.n,
-                   to.p);
+        complain(s, "misrouted: a message from %.*s to %.*s", (int)from.n, from.p, (int)to.n, to.p);
         return;
     }
     uint32_t due = s->lane.next;
     enum verdict verdict = work_judge(&world->work, &s->lane, arrival);
     if (verdict != WORK_RIGHT)
-        world_fail(s, "%s: message %u of %u from %s was due, and %.*s came",
-                   work_verdict_names[verdict], due, s->lane.sent, sender->name,
-                   (int)(arrival->value.n < SHOWN_MAX ? arrival->value.n : SHOWN_MAX),
-                   arrival->value.p);
+        complain(s, "%s: message %u of %u from %s was due, and %.*s came",
+                 work_verdict_names[verdict], due, s->lane.sent, sender->name,
+                 (int)(arrival->value.n < SHOWN_MAX ? arrival->value.n : SHOWN_MAX),
+                 arrival->value.p);
     if (verdict <= WORK_GAP && world->arrived)
         world->arrived(world, s, arrival);
 }
 
 void world_fail(struct session *s, const char *format, ...)
 {
-    struct world *world = s->world;
-    world->failed = true;
-    if (world->complaints++ >= COMPLAINTS_MAX)
-        return;
+    s->world->failed = true;
     va_list list;
     va_start(list, format);
-    fprintf(stderr, "load: %s: ", s->name);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
+    complain_v(s, format, list);
     va_end(list);
 }
 

@@ -48,7 +48,7 @@ struct world {
     uint32_t opening, open, joined;
     bool hold_joins; /* sessions stay open without joining until world_release() */
     bool broadcasts; /* sessions want to hear what is said to the whole room */
-    bool failed;
+    bool failed;     /* it makes no sense to go on; wrong messages alone are only counted */
     unsigned complaints;
     uint64_t presence_frames, heard, heard_twice;
     uint64_t last_bytes_ns, next_beat_ns;
