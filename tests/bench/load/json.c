@@ -197,14 +197,15 @@ static bool strings_same(struct span a, struct span b)
            memcmp(plain_a, plain_b, n) == 0;
 }
 
-static size_t count_members(struct span value)
+/* How many members an object has; -1: it is broken. */
+static int count_members(struct span value)
 {
     struct json_walk walk = json_enter(value);
     struct span key, member;
-    size_t n = 0;
+    int n = 0;
     while (json_next(&walk, &key, &member))
         n++;
-    return n;
+    return walk.broken ? -1 : n;
 }
 
 static bool find_member(struct span object, struct span key, struct span *value)
@@ -219,12 +220,15 @@ static bool find_member(struct span object, struct span key, struct span *value)
 
 static bool objects_same(struct span a, struct span b)
 {
+    int count = count_members(a);
+    if (count < 0 || count != count_members(b))
+        return false;
     struct json_walk walk = json_enter(a);
     struct span key, mine, other;
     while (json_next(&walk, &key, &mine))
         if (!find_member(b, key, &other) || !json_same(mine, other))
             return false;
-    return !walk.broken && count_members(a) == count_members(b);
+    return true;
 }
 
 bool json_same(struct span a, struct span b)

@@ -5,6 +5,7 @@
  * 3. One JSON object on standard output; 0 when every message was right, 1 when not, 2 for wrong
  * use. */
 #include "modes.h"
+#include "selftest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +42,18 @@ static void raise_descriptors(void)
     }
 }
 
+static int self_test(void)
+{
+    bool work = selftest_work(), codecs = selftest_codecs(), drivers = selftest_drivers();
+    bool all = work && codecs && drivers;
+    printf("self-test: %s\n", all ? "all holds" : "FAILED");
+    return all ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "self-test") == 0)
+        return self_test();
     struct options options = options_read(argc, argv);
     const struct candidate *candidate = options.candidate ? driver_find(options.candidate) : NULL;
     if (!candidate)
