@@ -5,15 +5,14 @@
  * was lost or wrong, or of anybody with --strict, and with 2 for wrong use. */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { goals, median, medians } from "./figures.mjs";
 import { runLoad } from "./generator.mjs";
 import { KINDS } from "./kinds.mjs";
+import { machine, watchOthers } from "./machine.mjs";
 import { plan, withCrowd } from "./plan.mjs";
 import { writePlots } from "./plot.mjs";
-import { cores } from "./processes.mjs";
 import { start } from "./servers.mjs";
 import { measureStart } from "./start.mjs";
 import { text } from "./table.mjs";
@@ -53,6 +52,7 @@ const modes = chosen(options.mode, MODES, "mode");
 const { size, figures, growth } = plan(options.form);
 const wanted = figures.filter(({ mode }) => modes.includes(mode));
 const began = Date.now();
+const others = watchOthers();
 const progress = (what) => console.error(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 
 /* ---- measuring ---- */
@@ -83,11 +83,17 @@ const runs = [];
 const partsSeen = {};
 
 async function record(candidate, server, figure, round) {
+  for (let time = 0; time < (figure.repeats ?? 1); time++) await recordOnce(candidate, server, figure, round);
+}
+
+async function recordOnce(candidate, server, figure, round) {
+  const begin = performance.now();
   const outcome = await measure(candidate, server, figure);
+  const took = (performance.now() - begin) / 1000;
   if (outcome.result && figure.key === "saturation") (partsSeen[candidate] ??= []).push(byPart(server, outcome.result));
   if (outcome.result && figure.recorded && candidate === "sigbridge") outcome.result.recorded = await recorded(server);
   if (outcome.error) progress(`${candidate}, ${figure.key}: ${outcome.error}`);
-  runs.push({ figure: figure.key, candidate, round, ...outcome });
+  runs.push({ figure: figure.key, candidate, round, took, ...outcome });
 }
 
 /* With a server of its own; one that cannot be started is what the run then says. */
@@ -151,11 +157,6 @@ async function measureGrowth() {
   return rows;
 }
 
-function machine() {
-  const { count, generator, servers, apart } = cores();
-  return { cpu: `${cpus()[0].model}, ${count} cores`, kernel: release(), node: process.versions.node, apart, generatorCore: generator, serverCore: servers };
-}
-
 /* ---- all of it ---- */
 
 mkdirSync(options.out, { recursive: true });
@@ -176,7 +177,7 @@ const table = medians(runs);
 const parts = Object.fromEntries(Object.entries(partsSeen).map(([candidate, list]) =>
   [candidate, Object.fromEntries(Object.keys(list[0]).map((part) => [part, median(list.map((one) => one[part]))]))]));
 const report = {
-  form: options.form, date: new Date().toISOString(), seconds: (Date.now() - began) / 1000, machine: machine(), plan: { ...size, axes: size.axes.source },
+  form: options.form, date: new Date().toISOString(), seconds: (Date.now() - began) / 1000, machine: machine(), meanwhile: others(), plan: { ...size, axes: size.axes.source },
   candidates, table, parts, goals: goals({ table, growth: grown, start: startTimes, form: options.form }), growth: grown, start: startTimes, runs,
 };
 const file = join(options.out, "bench.json");

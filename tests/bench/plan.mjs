@@ -9,27 +9,31 @@ import { KINDS } from "./kinds.mjs";
 const ALL = Object.keys(KINDS);
 const WITH_ROOMS = ALL.filter((kind) => KINDS[kind].rooms);
 const WITH_PRESENCE = ALL.filter((kind) => KINDS[kind].presence);
-const WITH_MEMORY_OF_INTEREST = ["sigbridge", "mosquitto-ws-1", "mosquitto-tcp-1", "room-server", "node-bridge"];
 const BOTH = ["sigbridge", "room-server"];
 const DOUBLING = [1, 2, 4, 8];
 
-/* Times in seconds. `rounds`: how often everything is done, each time with servers started anew. The
- * quick form leaves out what takes long and says least. */
+/* Times in seconds. `rounds`: how often everything is done, each time with servers started anew; `repeats`:
+ * how often in each what is noisy. The quick form leaves out what takes long and says least. */
 const SIZES = {
   smoke: {
-    rounds: 1, seconds: 0.2, warmup: 0, settle: 0.2, idle: 20, rate: 50, bursts: [5], burstRounds: 1, pairs: 4, sessions: [40],
-    storm: [20, 5], room: 20, fanOut: 10, soak: 0.5, starts: 1, presences: 200, growthSeconds: 0.1, steps: [1, 2], unit: 0.01,
-    idleKinds: ALL, grown: BOTH, axes: /./,
+    rounds: 1, repeats: 1, seconds: 0.2, latencySeconds: 0.2, warmup: 0, settle: 0.2,
+    pairs: 4, idle: 20, rate: 50, bursts: [5], burstRounds: 1, fanOut: 10, sessions: [40], storm: [20, 5], room: 20, soak: 0.5,
+    starts: 1, presences: 200, growthSeconds: 0.1, steps: [1, 2], unit: 0.01, idleBase: 1000,
+    large: ALL, fanned: ALL, idleKinds: ALL, oneRoom: ALL, grown: BOTH, axes: /./,
   },
   quick: {
-    rounds: 1, seconds: 0.8, warmup: 0.4, settle: 0.6, idle: 1000, rate: 100, bursts: [100, 1000], burstRounds: 1, pairs: 64, sessions: [5000],
-    storm: [2000, 10], room: 1000, fanOut: 100, soak: 0, starts: 3, presences: 50_000, growthSeconds: 0.4, steps: DOUBLING, unit: 1,
-    idleKinds: WITH_MEMORY_OF_INTEREST, grown: ["sigbridge"], axes: /^(idle sessions|devices in|members|subscriptions)/,
+    rounds: 1, repeats: 3, seconds: 0.4, latencySeconds: 1.2, warmup: 0.2, settle: 0.4,
+    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 1, fanOut: 100, sessions: [5000], storm: [2000, 10], room: 1000, soak: 0,
+    starts: 3, presences: 50_000, growthSeconds: 0.4, steps: DOUBLING, unit: 1, idleBase: 500,
+    large: ["sigbridge", "mosquitto-ws-1", "mosquitto-tcp-1", "room-server"], fanned: ALL.filter((kind) => !kind.endsWith("-0")),
+    idleKinds: ["sigbridge", "mosquitto-tcp-1", "room-server", "node-bridge"], oneRoom: ["sigbridge"], grown: ["sigbridge"],
+    axes: /^(idle sessions|devices in|members|subscriptions)/,
   },
   full: {
-    rounds: 5, seconds: 5, warmup: 2, settle: 3, idle: 1000, rate: 100, bursts: [100, 1000], burstRounds: 9, pairs: 64, sessions: [5000, 16_000],
-    storm: [2000, 10], room: 1000, fanOut: 100, soak: 60, starts: 9, presences: 50_000, growthSeconds: 3, steps: DOUBLING, unit: 1,
-    idleKinds: ALL, grown: BOTH, axes: /./,
+    rounds: 3, repeats: 1, seconds: 5, latencySeconds: 10, warmup: 2, settle: 3,
+    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 9, fanOut: 100, sessions: [5000, 16_000], storm: [2000, 10], room: 1000, soak: 60,
+    starts: 9, presences: 50_000, growthSeconds: 3, steps: DOUBLING, unit: 1, idleBase: 1000,
+    large: ALL, fanned: ALL, idleKinds: ALL, oneRoom: ALL, grown: BOTH, axes: /./,
   },
 };
 
@@ -40,15 +44,17 @@ const options = (values) => Object.entries(values).flatMap(([name, value]) => [`
 function figures(size) {
   const { seconds, warmup, settle } = size;
   const figure = (key, mode, kinds, values, more = {}) => ({ key, mode, kinds, args: options(values), ...more });
-  const storm = (key, sessions, room) => figure(key, "join", WITH_PRESENCE, { sessions, "room-size": room }, { fresh: true, recorded: sessions });
+  const storm = (key, kinds, sessions, room) => figure(key, "join", kinds, { sessions, "room-size": room }, { fresh: true, recorded: sessions });
+  /* The largest burst comes first: its round that is not measured warms up whoever compiles as he goes. */
+  const burst = (pairs) => figure(`burst-${pairs}`, "burst", pairs > 100 ? size.large : ALL, { pairs, rounds: size.burstRounds * (pairs > 100 ? 1 : 3) });
   return [
-    figure("saturation", "saturation", ALL, { pairs: size.pairs, seconds, warmup }),
-    figure("latency", "latency", ALL, { idle: size.idle, rate: size.rate, seconds, warmup }),
-    ...size.bursts.map((pairs) => figure(`burst-${pairs}`, "burst", ALL, { pairs, rounds: size.burstRounds })),
-    figure("fanout", "fanout", WITH_ROOMS, { "room-size": size.fanOut, seconds, warmup }),
+    ...size.bursts.map(burst),
+    figure("saturation", "saturation", ALL, { pairs: size.pairs, seconds, warmup }, { repeats: size.repeats }),
+    figure("latency", "latency", ALL, { idle: size.idle, rate: size.rate, seconds: size.latencySeconds, warmup }),
+    figure("fanout", "fanout", WITH_ROOMS.filter((kind) => size.fanned.includes(kind)), { "room-size": size.fanOut, seconds, warmup }),
     ...size.sessions.map((sessions) => figure(`idle-${sessions}`, "idle", size.idleKinds, { sessions, settle }, { fresh: true })),
-    storm("storm-rooms", ...size.storm),
-    storm("storm-room", size.room, size.room),
+    storm("storm-rooms", WITH_PRESENCE, ...size.storm),
+    storm("storm-room", WITH_PRESENCE.filter((kind) => size.oneRoom.includes(kind)), size.room, size.room),
     ...(size.soak ? [figure("soak", "soak", BOTH, { pairs: 20, seconds: size.soak, settle }, { fresh: true })] : []),
   ];
 }
@@ -61,11 +67,12 @@ function growth(size) {
   const of = (n) => Math.max(2, Math.round(n * unit));
   const perMessage = { cost: "cpuUsPerMessage", unit: "us of CPU per message" };
   const axis = (name, mode, kinds, base, args, more = perMessage) => ({
-    name, mode, kinds: kinds.filter((kind) => size.grown.includes(kind)), steps: steps.map((factor) => ({ factor, n: factor * of(base) })), args: (n) => options(args(n)), ...more,
+    name, mode, kinds: kinds.filter((kind) => size.grown.includes(kind)),
+    steps: steps.map((factor) => ({ factor, n: factor * of(base) })), args: (n) => options(args(n)), ...more,
   });
   const steady = { pairs: of(16), seconds, warmup };
   const all = [
-    axis("idle sessions", "latency", BOTH, 1000, (n) => ({ idle: n, rate: 500, seconds, warmup })),
+    axis("idle sessions", "latency", BOTH, size.idleBase, (n) => ({ idle: n, rate: 500, seconds, warmup })),
     axis("pairs that talk", "saturation", BOTH, 16, (n) => ({ pairs: n, seconds, warmup })),
     axis("pairs at the same instant", "burst", BOTH, 125, (n) => ({ pairs: n, rounds: size.burstRounds })),
     axis("members of a room, per delivery of a broadcast", "fanout", BOTH, 25, (n) => ({ "room-size": n, seconds, warmup })),

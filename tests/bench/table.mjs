@@ -87,9 +87,13 @@ function growthRows(report, notes) {
 
 export function text(report) {
   const notes = new Notes();
-  const { machine } = report;
+  const { machine, meanwhile } = report;
+  const percent = (share) => `${(100 * share).toFixed(0)} %`;
   const where = machine.apart ? `servers on core ${machine.serverCore}, generator on core ${machine.generatorCore}` : "servers and generator share the only core there is: compare CPU times, not rates";
-  const out = [`${report.form} form, ${machine.cpu}, kernel ${machine.kernel}, ${where}; no TLS; in brackets: of the tutorial server's`, ""];
+  const out = [
+    `${report.form} form, ${machine.cpu}, Linux ${machine.kernel}, mosquitto ${machine.mosquitto}, Node ${machine.node}; ${where}; no TLS.`,
+    `Meanwhile other programs used ${percent(meanwhile.others)} of the machine, its host ${percent(meanwhile.host)}. In brackets: multiples of the tutorial server's.`, "",
+  ];
   out.push(candidates(report, notes), "");
   if (Object.keys(report.parts).length) out.push(parts(report), "");
   if (report.goals.some(({ value }) => value !== undefined)) out.push(goalRows(report), "");
