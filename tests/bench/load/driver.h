@@ -19,6 +19,7 @@ struct protocol {
     size_t (*bytes)(struct session *s, unsigned char *bytes, size_t len);
     void (*join)(struct session *s); /* called after world_is_open() */
     void (*send)(struct session *s, const struct message *message);
+    void (*leave)(struct session *s);   /* says that it goes, for good */
     void (*beat)(struct session *s);    /* every BEAT_SECONDS; NULL where nothing is needed */
     void (*release)(struct session *s); /* frees what the protocol keeps; NULL: nothing */
 };
@@ -37,6 +38,7 @@ struct candidate {
     const struct protocol *caller, *callee; /* of sessions with even and with odd numbers */
     unsigned lacks;
     const char *subprotocol; /* of the WebSocket; NULL: none */
+    bool acknowledges;       /* answers messages that have an id */
     int qos;                 /* of MQTT */
     bool no_bridge;          /* clients are straight on the broker, and watch presence there */
     bool callees_first;      /* they must be there before callers join */

@@ -25,9 +25,14 @@ static void join(struct session *s)
 
 static void send_message(struct session *s, const struct message *m)
 {
+    struct world *world = s->world;
     struct span pieces[ENVELOPE_PIECES];
-    size_t n = envelope_write(pieces, s->index, m, m->to ? m->to->name : NULL);
+    const char *to = m->to ? m->to->name : NULL;
+    bool id = world->options->ids && world->candidate->acknowledges;
+    size_t n =
+        id ? envelope_write_id(pieces, s->index, m, to) : envelope_write(pieces, s->index, m, to);
     ws_write(session_out(s), WS_TEXT, pieces, n);
+    world->acks_due += id;
 }
 
 static void text(struct session *s, struct span bytes)
@@ -40,6 +45,8 @@ static void text(struct session *s, struct span bytes)
             world_message(s, e.from, e.to, &e.arrival);
         else
             world_fail(s, "a message that does not say from whom it is");
+    } else if (span_is(e.type, "ack")) {
+        s->world->acks++;
     } else if (span_is(e.type, "joined")) {
         world_is_joined(s);
         envelope_hear(s, e.peers);
@@ -57,5 +64,8 @@ static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 
-const struct protocol driver_json = {
-    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message};
+const struct protocol driver_json = {.opened = opened,
+                                     .bytes = on_bytes,
+                                     .join = join,
+                                     .send = send_message,
+                                     .leave = ws_link_leave};

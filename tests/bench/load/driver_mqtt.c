@@ -105,13 +105,14 @@ static void subscribe(struct session *s)
 
 static void join(struct session *s)
 {
-    static const char presence[] = "{\"kind\":\"device\"}";
+    const char *presence = s->world->options->bundle ? "{\"kind\":\"device\",\"bundle\":true}"
+                                                     : "{\"kind\":\"device\"}";
     subscribe(s);
     char topic[TOPIC_MAX], head[MQTT_HEAD_MAX];
     topic_of(s, topic, "peers/", s->name, "/presence");
     int qos = s->world->candidate->qos;
-    size_t n = mqtt_write_head(head, topic, sizeof presence - 1, qos, true, PRESENCE_ID);
-    const struct span pieces[] = {{head, n}, {presence, sizeof presence - 1}};
+    size_t n = mqtt_write_head(head, topic, strlen(presence), qos, true, PRESENCE_ID);
+    const struct span pieces[] = {{head, n}, span_of(presence)};
     put(s, pieces, 2);
     s->mqtt->present = qos == 0;
 }
@@ -208,12 +209,26 @@ static void take_presence(struct session *s, struct span peer, struct span paylo
         world_fail(s, "%.*s has left", (int)peer.n, peer.p);
 }
 
+static void take_bundle(struct session *s, const struct envelope *e, struct span from,
+                        struct span to)
+{
+    struct json_walk walk = json_enter(e->candidates);
+    struct span none;
+    struct arrival arrival = {.kind = KIND_CANDIDATE, .call = e->arrival.call};
+    while (json_next(&walk, &none, &arrival.value))
+        world_message(s, from, to, &arrival);
+}
+
 static void take_message(struct session *s, const struct mqtt_publish *publish, struct span from,
                          struct span to)
 {
     struct envelope e;
-    if (envelope_read(publish->payload, &e) && e.is_message)
+    if (!envelope_read(publish->payload, &e))
+        world_unexpected(s, publish->payload);
+    else if (e.is_message)
         world_message(s, from, to, &e.arrival);
+    else if (e.candidates.n > 0 && s->world->options->bundle)
+        take_bundle(s, &e, from, to);
     else
         world_unexpected(s, publish->payload);
 }
@@ -275,6 +290,7 @@ static void take_suback(struct session *s, const struct mqtt_packet *packet)
 static void take_packet(struct session *s, const struct mqtt_packet *packet, struct buf *acks)
 {
     struct mqtt_publish publish;
+    s->world->frames++;
     if (packet->type == MQTT_PUBLISH && mqtt_read_publish(packet, &publish)) {
         if (publish.qos > 0)
             mqtt_write_puback(acks, publish.id);
@@ -339,6 +355,13 @@ static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
     return s->on_mqtt ? take_packets(s, bytes, len) : ws_link_bytes(s, bytes, len, &handlers);
 }
 
+/* With its will, which takes the presence back. */
+static void leave(struct session *s)
+{
+    const struct span disconnect = {"\xe0\x02\x04\x00", 4};
+    put(s, &disconnect, 1);
+}
+
 static void release(struct session *s)
 {
     if (!s->mqtt)
@@ -349,5 +372,9 @@ static void release(struct session *s)
     s->mqtt = NULL;
 }
 
-const struct protocol driver_mqtt = {
-    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message, .release = release};
+const struct protocol driver_mqtt = {.opened = opened,
+                                     .bytes = on_bytes,
+                                     .join = join,
+                                     .send = send_message,
+                                     .leave = leave,
+                                     .release = release};

@@ -110,5 +110,9 @@ static void beat(struct session *s)
     ws_write(session_out(s), WS_TEXT, &heartbeat, 1);
 }
 
-const struct protocol driver_peerjs = {
-    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message, .beat = beat};
+const struct protocol driver_peerjs = {.opened = opened,
+                                       .bytes = on_bytes,
+                                       .join = join,
+                                       .send = send_message,
+                                       .leave = ws_link_leave,
+                                       .beat = beat};

@@ -79,5 +79,8 @@ static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 
-const struct protocol driver_socketio = {
-    .opened = opened, .bytes = on_bytes, .join = join, .send = send_message};
+const struct protocol driver_socketio = {.opened = opened,
+                                         .bytes = on_bytes,
+                                         .join = join,
+                                         .send = send_message,
+                                         .leave = ws_link_leave};

@@ -12,8 +12,16 @@ static const struct {
     [KIND_DATA] = {"{\"type\":\"message\"", ",\"data\":"},
 };
 
-size_t envelope_write(struct span pieces[ENVELOPE_PIECES], uint32_t lane, const struct message *m,
-                      const char *to)
+enum { NUMBER_LENGTH = CALL_LENGTH };
+
+/* A member whose value is a number of eight digits; `text` ends with it and a quote. */
+static struct span numbered(char *text, size_t size, uint32_t number)
+{
+    work_call(text + size - 2 - NUMBER_LENGTH, number);
+    return (struct span){text, size - 1};
+}
+
+static size_t write_head(struct span *pieces, const struct message *m, const char *to)
 {
     static char call[] = ",\"call\":\"00000000\"";
     size_t n = 0;
@@ -23,14 +31,33 @@ size_t envelope_write(struct span pieces[ENVELOPE_PIECES], uint32_t lane, const 
         pieces[n++] = (struct span){to, NAME_LENGTH};
         pieces[n++] = span_of("\"");
     }
-    if (m->kind != KIND_DATA) {
-        work_call(call + sizeof call - 2 - CALL_LENGTH, m->number / EACH_WAY);
-        pieces[n++] = (struct span){call, sizeof call - 1};
-    }
-    pieces[n++] = span_of(parts[m->kind].member);
-    pieces[n++] = payload_json(m->kind, (struct payload_id){lane, m->number});
-    pieces[n++] = span_of("}");
+    if (m->kind != KIND_DATA)
+        pieces[n++] = numbered(call, sizeof call, m->number / EACH_WAY);
     return n;
+}
+
+static size_t write_payload(struct span *pieces, uint32_t lane, const struct message *m)
+{
+    pieces[0] = span_of(parts[m->kind].member);
+    pieces[1] = payload_json(m->kind, (struct payload_id){lane, m->number});
+    pieces[2] = span_of("}");
+    return 3;
+}
+
+size_t envelope_write(struct span pieces[ENVELOPE_PIECES], uint32_t lane, const struct message *m,
+                      const char *to)
+{
+    size_t n = write_head(pieces, m, to);
+    return n + write_payload(pieces + n, lane, m);
+}
+
+size_t envelope_write_id(struct span pieces[ENVELOPE_PIECES], uint32_t lane,
+                         const struct message *m, const char *to)
+{
+    static char id[] = ",\"id\":\"00000000\"";
+    size_t n = write_head(pieces, m, to);
+    pieces[n++] = numbered(id, sizeof id, m->number);
+    return n + write_payload(pieces + n, lane, m);
 }
 
 static bool find_kind(struct span type, enum kind *kind)
@@ -62,6 +89,8 @@ static void take(struct envelope *e, struct span key, struct span value)
         e->left = value;
     else if (span_is(key, "peers"))
         e->peers = value;
+    else if (span_is(key, "candidates"))
+        e->candidates = value;
 }
 
 bool envelope_read(struct span text, struct envelope *e)

@@ -114,7 +114,9 @@ void handshakes_turn(struct handshakes *h, uint64_t until_ns)
 bool handshakes_drain(struct handshakes *h, double seconds)
 {
     uint64_t end = loop_now_ns() + (uint64_t)(seconds * 1e9);
-    while (h->ended < h->started && !h->world->failed && loop_now_ns() < end)
+    const struct world *world = h->world;
+    while ((h->ended < h->started || world->acks < world->acks_due) && !world->failed &&
+           loop_now_ns() < end)
         handshakes_turn(h, end);
     return h->ended == h->started;
 }

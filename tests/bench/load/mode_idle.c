@@ -7,20 +7,30 @@
 
 enum { QUIET_SECONDS_MAX = 60 };
 
-/* Quiet is when for `settle` seconds nothing came but a few pings. */
-static double wait_until_quiet(struct world *world)
+static const double BUSY_SHARE = 0.05;
+
+static bool is_quiet(struct world *world)
 {
-    uint64_t settle_ns = (uint64_t)(world->options->settle * 1e9);
-    uint64_t began = loop_now_ns(), since = began, before = world->loop.bytes_in;
-    while (!world->failed && loop_now_ns() - since < settle_ns &&
-           loop_now_ns() - began < QUIET_SECONDS_MAX * (uint64_t)1000000000) {
-        world_turn(world, loop_now_ns() + settle_ns / 10);
-        if (world->loop.bytes_in != before) {
-            before = world->loop.bytes_in;
-            since = loop_now_ns();
-        }
+    double settle = world->options->settle;
+    uint64_t end = loop_now_ns() + (uint64_t)(settle * 1e9), frames = world->frames;
+    struct measure begin = measure_begin(world);
+    while (!world->failed && loop_now_ns() < end)
+        world_turn(world, end);
+    struct window window = measure_end(world, &begin);
+    return world->frames == frames && window.all_us < BUSY_SHARE * settle * 1e6;
+}
+
+/* Quiet is when for `settle` seconds nothing came but pings, and the servers had next to nothing to
+ * do. */
+static bool wait_until_quiet(struct world *world, double *after)
+{
+    uint64_t began = loop_now_ns();
+    bool quiet = false;
+    while (!world->failed && !quiet && *after < QUIET_SECONDS_MAX) {
+        quiet = is_quiet(world);
+        *after = (double)(loop_now_ns() - began) / 1e9;
     }
-    return (double)(loop_now_ns() - began) / 1e9;
+    return quiet;
 }
 
 bool mode_idle(const struct options *options, const struct candidate *candidate)
@@ -32,8 +42,9 @@ bool mode_idle(const struct options *options, const struct candidate *candidate)
     struct measure begin = measure_begin(&world);
     uint64_t pss_by_pid[PIDS_MAX] = {0};
     double quiet_after = 0;
+    bool quiet = false;
     if (world_join_all(&world))
-        quiet_after = wait_until_quiet(&world);
+        quiet = wait_until_quiet(&world, &quiet_after);
     struct window window = measure_end(&world, &begin);
     struct memory after = measure_memory(options);
     bool ok = world_settle(&world);
@@ -43,6 +54,7 @@ bool mode_idle(const struct options *options, const struct candidate *candidate)
             pss_by_pid[i] = one.pss_kib;
     }
     report_begin(&world, ok);
+    printf(",\"quiet\":%s", quiet ? "true" : "false");
     report_real("quietSeconds", quiet_after);
     report_real("cpuUsPerSession", window.all_us / world.count);
     report_real("bytesPerSession",

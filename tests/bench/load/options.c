@@ -40,6 +40,9 @@ static const char usage[] =
     "  --sessions N      2000        idle, join: how many\n"
     "  --parallel N      100         sockets that open at the same time\n"
     "  --connected 0|1   0           join: whether the sockets are open before it begins\n"
+    "  --ids 0|1         0           sigbridge: messages ask for an acknowledgement each\n"
+    "  --bundle 0|1      0           sigbridge-device: devices understand several candidates\n"
+    "                                in a message\n"
     "  --settle S        3           idle, soak: quiet time before memory is read\n"
     "  --pause MS        20          soak: between two handshakes of a pair\n";
 
@@ -119,6 +122,8 @@ static void read_option(struct options *o, const char *name, const char *value)
         {"--parallel", 1, SESSIONS_MAX, NULL, &o->parallel, NULL},
         {"--settle", 0.1, 60, &o->settle, NULL, NULL},
         {"--pause", 0, 60000, NULL, &o->pause_ms, NULL},
+        {"--ids", 0, 1, NULL, &o->ids, NULL},
+        {"--bundle", 0, 1, NULL, &o->bundle, NULL},
         {"--connected", 0, 1, NULL, &o->connected, NULL},
     };
     if (strcmp(name, "--candidate") == 0)

@@ -18,7 +18,8 @@ struct options {
     uint32_t window, rounds;
     double rate, seconds, warmup, settle; /* handshakes a second; the others in seconds */
     uint32_t pace_ms, pause_ms;
-    uint32_t connected; /* join: the connections are there before; a flag */
+    uint32_t ids, bundle; /* flags */
+    uint32_t connected;   /* join: the connections are there before; a flag */
 };
 
 /* Ends the program with 2 and a line on stderr when something is wrong, with 0 after --help. */

@@ -9,6 +9,7 @@
 
 enum {
     JOIN_SECONDS_MAX = 60,
+    LEAVE_SECONDS_MAX = 1,
     COMPLAINTS_MAX = 10,
     SHOWN_MAX = 200,   /* bytes of a message */
     PORTS_EACH = 4000, /* of one source address, well below what the system has */
@@ -86,15 +87,18 @@ static size_t on_bytes(struct loop *loop, struct conn *conn, unsigned char *byte
 {
     (void)loop;
     struct session *s = (struct session *)conn;
-    return s->protocol->bytes(s, bytes, len);
+    return s->world->leaving ? len : s->protocol->bytes(s, bytes, len);
 }
 
 static void on_closed(struct loop *loop, struct conn *conn, const char *why)
 {
     (void)loop;
     struct session *s = (struct session *)conn;
+    if (!s->world->leaving)
+        world_fail(s, "its connection is over: %s", why);
+    else if (s->state == SESSION_JOINED)
+        s->world->joined--;
     s->state = SESSION_GONE;
-    world_fail(s, "its connection is over: %s", why);
 }
 
 static const struct loop_events events = {on_opened, on_bytes, on_closed};
@@ -226,8 +230,20 @@ void world_release(struct world *world)
         }
 }
 
+static void leave(struct world *world)
+{
+    uint64_t end = loop_now_ns() + LEAVE_SECONDS_MAX * SECOND;
+    world->leaving = true;
+    for (uint32_t i = 0; i < world->count; i++)
+        if (world->sessions[i].state == SESSION_JOINED)
+            world->sessions[i].protocol->leave(&world->sessions[i]);
+    while (world->joined > 0 && loop_now_ns() < end)
+        loop_turn(&world->loop, end);
+}
+
 void world_close(struct world *world)
 {
+    leave(world);
     for (uint32_t i = 0; i < world->count; i++) {
         struct session *s = &world->sessions[i];
         if (s->state != SESSION_AWAY)
@@ -260,6 +276,11 @@ bool world_settle(struct world *world)
         work_close_lane(&world->work, lane);
     }
     work_close_gaps(&world->work);
+    if (world->acks < world->acks_due) {
+        world->failed = true;
+        fprintf(stderr, "load: %llu of %llu messages were acknowledged\n",
+                (unsigned long long)world->acks, (unsigned long long)world->acks_due);
+    }
     if (world->work.lost > 0)
         fprintf(stderr, "load: %llu messages were lost\n", (unsigned long long)world->work.lost);
     return work_is_right(&world->work) && !world->failed;

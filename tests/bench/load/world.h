@@ -47,11 +47,14 @@ struct world {
     uint32_t count, room_size;
     uint32_t opening, open, joined;
     bool hold_joins; /* sessions stay open without joining until world_release() */
+    bool leaving;    /* what still comes is of no interest */
     bool broadcasts; /* sessions want to hear what is said to the whole room */
     bool failed;     /* it makes no sense to go on; wrong messages alone are only counted */
     unsigned complaints;
     uint64_t presence_frames, heard, heard_twice;
-    uint64_t last_bytes_ns, next_beat_ns;
+    uint64_t frames; /* that came, all but pings and the like */
+    uint64_t acks, acks_due;
+    uint64_t next_beat_ns;
     char run[RUN_LENGTH + 1];
     uint8_t *heard_bits; /* of all sessions */
     void *mode;
@@ -72,7 +75,8 @@ bool world_open_all(struct world *world);
 void world_release(struct world *world);
 
 void world_turn(struct world *world, uint64_t until_ns);
-void world_close(struct world *world); /* and frees what it has */
+/* All sessions say that they go, and get a second for that; then frees what the world has. */
+void world_close(struct world *world);
 
 uint64_t world_all_heard(const struct world *world); /* `heard`, once all have heard of all */
 void world_room_name(const struct session *s, char out[NAME_LENGTH + 1]);

@@ -5,6 +5,12 @@ void ws_link_open(struct session *s, const char *target)
     ws_write_request(session_out(s), "127.0.0.1", target, s->world->candidate->subprotocol);
 }
 
+void ws_link_leave(struct session *s)
+{
+    const struct span code = {"\x03\xe8", 2};
+    ws_write(session_out(s), WS_CLOSE, &code, 1);
+}
+
 static void on_frame(struct session *s, const struct ws_frame *frame,
                      const struct ws_link_handlers *handlers)
 {
@@ -12,6 +18,7 @@ static void on_frame(struct session *s, const struct ws_frame *frame,
     switch (frame->opcode) {
     case WS_TEXT:
     case WS_BINARY:
+        s->world->frames++;
         handlers->payload(s, frame->payload);
         break;
     case WS_PING:

@@ -16,4 +16,7 @@ struct ws_link_handlers {
 size_t ws_link_bytes(struct session *s, unsigned char *bytes, size_t len,
                      const struct ws_link_handlers *handlers);
 
+/* Closes with 1000. */
+void ws_link_leave(struct session *s);
+
 #endif
