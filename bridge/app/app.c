@@ -89,6 +89,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
     (void)loop;
     (void)events;
     router_flush(&p->router, parts_now());
+    ws_server_flush(p->server);
     if (!p->announced && router_ready(&p->router)) {
         announce(p);
         device_watch_start(&p->devices, p);

@@ -1,6 +1,7 @@
 /* What the files of the WebSocket server share: its state, and which of them does what.
  * ws_server.c: listeners, virtual hosts, the callback of libwebsockets. ws_request.c: what a
- * request must be to be served. ws_traffic.c: a WebSocket from its opening to its end. Private to
+ * request must be to be served. ws_traffic.c: a WebSocket from its opening to its end, and what it
+ * says. ws_write.c: what it is told. Private to
  * them; threads: the loop's. */
 #ifndef SIGBRIDGE_IO_WS_PARTS_H
 #define SIGBRIDGE_IO_WS_PARTS_H
@@ -15,6 +16,8 @@
 #include <libwebsockets.h>
 
 #define WS_SUBPROTOCOL "sigbridge.v1"
+
+enum { WS_GATHER_BYTES = 16 * 1024 }; /* of frames that are written together */
 
 struct listener;
 struct tls_pair;
@@ -41,6 +44,8 @@ struct ws_server {
     /* By ping_at_us: each list has one interval of its own, so appending keeps it sorted. */
     struct link pings; /* sockets to be pinged */
     struct link pongs; /* sockets that owe an answer */
+    struct link writing;
+    unsigned char gather[WS_GATHER_BYTES];
     struct ws_server_stats stats;
     lws_sorted_usec_list_t heartbeat;
     ev_timer ping_check;
@@ -74,7 +79,6 @@ void ws_log_refusal(struct ws_server *w, const struct client *c, const char *eve
 int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c);
 int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *s,
                         const char *bytes, size_t len);
-int ws_traffic_writable(struct lws *wsi, struct ws_socket *s);
 void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *c);
 void ws_traffic_pong(struct ws_server *w, struct ws_socket *s, const unsigned char *bytes,
                      size_t len);
@@ -82,5 +86,11 @@ void ws_traffic_goodbye(struct ws_socket *s, const unsigned char *close, size_t 
 void ws_traffic_ping(struct ws_server *w); /* pings who is due, ends who owes an answer */
 /* Pings come so much later, ends for want of an answer so much: lists keep their order. */
 void ws_traffic_shift(struct ws_server *w, int64_t pings_us, int64_t pongs_us);
+
+/* ws_write.c. */
+void ws_write_later(struct ws_socket *s); /* at the end of this turn */
+int ws_write_writable(struct lws *wsi, struct ws_socket *s);
+/* Closes without writing what waits. word: what the owner hears as the reason. */
+void ws_write_cut(struct ws_socket *s, int code, const char *reason, const char *word);
 
 #endif

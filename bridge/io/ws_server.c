@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/listener.h"
 #include "io/tls_pair.h"
+#include "io/ws_memory.h"
 #include "io/ws_parts.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 enum {
     SERVICE_BUFFER = 16 * 1024, /* bytes read at a time; one for the process, not per socket */
+    WRITE_MAX = 64 * 1024,      /* bytes written at a time */
     HTTP_TIMEOUT_S = 10,
     NEWCOMERS_MAX = 256 /* TCP connections that are no WebSockets, or not yet */
 };
@@ -42,7 +44,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
             ws_traffic_pong(ws_server_of(wsi), c->socket, in, len);
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return ws_traffic_writable(wsi, c->socket);
+        return ws_write_writable(wsi, c->socket);
     case LWS_CALLBACK_CLOSED:
         ws_traffic_closed(ws_server_of(wsi), wsi, c);
         return 0;
@@ -76,7 +78,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* One protocol, so that clients which offer no subprotocol are bound to it too. */
 static const struct lws_protocols protocols[] = {
-    {WS_SUBPROTOCOL, callback, sizeof(struct connection), SERVICE_BUFFER, 0, NULL, 0},
+    {WS_SUBPROTOCOL, callback, sizeof(struct connection), SERVICE_BUFFER, 0, NULL, WRITE_MAX},
     {NULL, NULL, 0, 0, 0, NULL, 0}};
 
 static void on_heartbeat(lws_sorted_usec_list_t *sul)
@@ -155,6 +157,7 @@ static enum status make_context(struct ws_server *w, struct problem *why)
     if (has_tls(&w->o))
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     lws_set_log_level(LLL_ERR, log_lws);
+    ws_memory_save();
     w->context = lws_create_context(&info);
     if (!w->context)
         return problem_set(why, STATUS_IO, 0, "lws",
@@ -250,6 +253,7 @@ enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
     list_init(&w->sockets);
     list_init(&w->pings);
     list_init(&w->pongs);
+    list_init(&w->writing);
     ev_timer_init(&w->ping_check, on_ping_check, PING_CHECK_S, PING_CHECK_S);
     w->ping_check.data = w;
     enum status s = has_tls(o) ? load_pair(w, o->cert, o->key, why) : STATUS_OK;

@@ -100,6 +100,9 @@ void ws_socket_bind(void *socket, struct session *context);
 void ws_socket_part(void *socket, int code, const char *reason, bool flush);
 void ws_socket_confirm(void *socket);
 
+/* Writes what the sockets were given since the last call: at the end of each turn of the loop. */
+void ws_server_flush(struct ws_server *w);
+
 void ws_server_stop_listening(struct ws_server *w);
 bool ws_server_empty(const struct ws_server *w); /* no WebSocket is open */
 /* Cuts what is still open (`closed` is called for each) and frees. NULL is fine. */

@@ -1,9 +1,5 @@
 #include "io/ws_socket.h"
 
-#include <libwebsockets.h>
-
-_Static_assert(FRAME_HEADROOM >= LWS_PRE, "libwebsockets writes its header in front of a frame");
-
 bool ws_queue_add(struct ws_socket *s, struct frame *f, size_t count_max, size_t bytes_max)
 {
     /* A single frame always fits: the first one of a large room may be larger than the bound. */

@@ -23,7 +23,8 @@ struct ws_socket {
     struct client *client;
     void *context; /* the owner's; NULL once it was told that the socket is closed */
     struct link in_all;
-    struct link ping; /* in the server's list of sockets to ping, or of those that owe a pong */
+    struct link ping;    /* in the server's list of sockets to ping, or of those that owe a pong */
+    struct link writing; /* in the server's, when the end of the turn has something to write */
     int64_t ping_at_us;
     bool ping_due;             /* a ping is to be written, because nothing was heard for long, */
     bool confirm_due;          /* or to learn what was read */

@@ -1,14 +1,8 @@
 #include "base/clock.h"
 #include "io/ws_parts.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    CLOSE_TIMEOUT_S = 3, /* for a peer that does not let us write our Close */
-    WRITES_PER_TURN = 32
-};
 
 static void heard(struct ws_socket *s)
 {
@@ -26,7 +20,7 @@ void ws_traffic_pong(struct ws_server *w, struct ws_socket *s, const unsigned ch
         return;
     s->ping_out = false;
     if (s->confirm_due)
-        lws_callback_on_writable(s->wsi);
+        ws_write_later(s);
     if (s->context)
         w->events.confirmed(w->events.arg, s->context, s->ping_mark);
 }
@@ -41,89 +35,11 @@ void ws_traffic_goodbye(struct ws_socket *s, const unsigned char *close, size_t 
     s->said_goodbye = len == 0 || code == 1000 || code == 1001;
 }
 
-void ws_socket_close(void *socket, int code, const char *reason)
-{
-    struct ws_socket *s = socket;
-    if (s->close_code)
-        return;
-    s->close_code = code;
-    s->close_reason = reason;
-    lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
-    lws_callback_on_writable(s->wsi);
-}
-
-/* Closes without writing what waits. word: what the owner hears as the reason. */
-static void cut(struct ws_socket *s, int code, const char *reason, const char *word)
-{
-    ws_queue_clear(s);
-    ws_socket_close(s, code, reason);
-    s->ended = word;
-}
-
-/* Writes what the socket takes. lws has no queue of its own: once the pipe chokes, the rest waits
- * for the next turn. False: the connection broke. */
-static bool write_queue(struct ws_socket *s, int count_max)
-{
-    for (int i = 0; s->first && i < count_max && !lws_send_pipe_choked(s->wsi); i++) {
-        struct frame *f = s->first;
-        int written = lws_write(s->wsi, f->bytes, f->len, LWS_WRITE_TEXT);
-        if (written < (int)f->len)
-            return false;
-        if (f->mark)
-            s->mark = f->mark;
-        ws_queue_pop(s);
-    }
-    return true;
-}
-
-void ws_socket_send(void *socket, struct frame *f)
-{
-    struct ws_socket *s = socket;
-    struct ws_server *w = s->server;
-    if (s->close_code)
-        return;
-    bool taken = ws_queue_add(s, f, w->o.queue_messages, w->o.queue_bytes);
-    if (!taken) {
-        /* Much came in one turn of the loop. Slow is only who does not take it now. */
-        if (!write_queue(s, INT_MAX)) {
-            s->silent = true; /* nobody meant it to end */
-            cut(s, 1011, "the connection broke", "closed");
-            return;
-        }
-        taken = ws_queue_add(s, f, w->o.queue_messages, w->o.queue_bytes);
-    }
-    if (taken) {
-        lws_callback_on_writable(s->wsi);
-        return;
-    }
-    w->stats.slow_readers++;
-    ws_log_refusal(w, s->client, "slow-reader", text_of_str("the send queue is full"));
-    cut(s, 1013, "too slow: the send queue is full", "slow");
-}
-
 void ws_socket_bind(void *socket, struct session *context)
 {
     struct ws_socket *s = socket;
     s->context = context;
     s->mark = s->ping_mark = 0; /* those are another session's */
-}
-
-void ws_socket_part(void *socket, int code, const char *reason, bool flush)
-{
-    struct ws_socket *s = socket;
-    s->context = NULL;
-    if (!flush)
-        ws_queue_clear(s);
-    ws_socket_close(s, code, reason);
-}
-
-void ws_socket_confirm(void *socket)
-{
-    struct ws_socket *s = socket;
-    if (s->close_code || s->confirm_due || (s->ping_out && s->ping_mark == s->mark && !s->first))
-        return;
-    s->confirm_due = true;
-    lws_callback_on_writable(s->wsi);
 }
 
 int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c)
@@ -136,6 +52,7 @@ int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c
     s->ended = "closed";
     list_init(&s->in_all);
     list_init(&s->ping);
+    list_init(&s->writing);
     buf_init(&s->in, w->o.message_max);
     c->socket = s;
     list_add(&w->sockets, &s->in_all);
@@ -189,6 +106,7 @@ void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *
         w->events.closed(w->events.arg, context, s->ended, lost);
     list_remove(&s->in_all);
     list_remove(&s->ping);
+    list_remove(&s->writing);
     ws_queue_clear(s);
     buf_release(&s->in);
     w->stats.sockets--;
@@ -234,40 +152,6 @@ int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *
     return 0;
 }
 
-/* Not empty: lws does not tell of an empty pong. */
-static int write_ping(struct ws_socket *s)
-{
-    unsigned char bytes[LWS_PRE + 1];
-    bytes[LWS_PRE] = ++s->ping_number;
-    s->ping_due = s->confirm_due = false;
-    s->ping_out = true;
-    s->ping_mark = s->mark;
-    return lws_write(s->wsi, bytes + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
-}
-
-int ws_traffic_writable(struct lws *wsi, struct ws_socket *s)
-{
-    if (!s)
-        return 0;
-    if (!write_queue(s, WRITES_PER_TURN))
-        return -1;
-    /* One at a time: which one a pong answers must be known. */
-    bool ping = s->ping_due || (s->confirm_due && !s->ping_out && !s->first);
-    if (ping && !s->close_code && write_ping(s) < 0)
-        return -1;
-    if (s->first) {
-        lws_callback_on_writable(wsi);
-        return 0;
-    }
-    if (!s->close_code)
-        return 0;
-    unsigned char reason[CLOSE_REASON_MAX];
-    size_t len = strnlen(s->close_reason, sizeof reason);
-    memcpy(reason, s->close_reason, len);
-    lws_close_reason(wsi, (enum lws_close_status)s->close_code, reason, len);
-    return -1;
-}
-
 /* The first socket of the list when its time has come, out of the list. */
 static struct ws_socket *take_due(struct link *list, int64_t now)
 {
@@ -286,14 +170,14 @@ void ws_traffic_ping(struct ws_server *w)
     while ((s = take_due(&w->pongs, now))) {
         w->stats.ping_timeouts++;
         s->silent = true;
-        cut(s, 1001, "no answer to ping", "timeout");
+        ws_write_cut(s, 1001, "no answer to ping", "timeout");
         lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }
     while ((s = take_due(&w->pings, now))) {
         s->ping_due = true;
         s->ping_at_us = now + w->o.ping_timeout_us;
         list_add(&w->pongs, &s->ping);
-        lws_callback_on_writable(s->wsi);
+        ws_write_later(s);
     }
 }
 
