@@ -167,7 +167,7 @@ enum status admission_admin(struct router *r, struct visitor *visitor, struct te
                             struct problem *why, struct now now)
 {
     struct access *access = NULL;
-    r->now = now;
+    router_enter(r, now);
     if (!r->o.keys || text_end(&token))
         return problem_set(why, STATUS_UNAUTHORIZED, 0, "token",
                            "a token with the right `admin` is needed, as `Authorization: Bearer`");

@@ -20,6 +20,7 @@ struct delivery *delivery_create(struct session *s, enum msg_type type, struct t
     if (!d)
         return NULL;
     d->session = s;
+    d->with = NULL;
     d->type = type;
     d->started_us = now_us;
     d->id_len = put(d, 0, id);

@@ -39,7 +39,7 @@ static bool lay_aside(struct router *r, struct session *s)
 void router_drain(struct router *r, const char *reason, int64_t within_us, struct now now)
 {
     struct link *l = r->sessions.next;
-    r->now = now;
+    router_enter(r, now);
     r->draining = true;
     roster_flush(r);
     bool wait = within_us > 0 && r->bus_up && bridges_others_run(r);
@@ -63,7 +63,7 @@ bool router_drained(const struct router *r)
 void router_drain_end(struct router *r, struct now now)
 {
     struct link *l = r->sessions.next;
-    r->now = now;
+    router_enter(r, now);
     while (l != &r->sessions) {
         struct session *s = LIST_ITEM(l, struct session, in_all);
         l = l->next;

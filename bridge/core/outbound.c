@@ -1,6 +1,7 @@
 #include "core/outbound.h"
 
 #include "core/admission.h"
+#include "core/bundle.h"
 #include "core/delivery.h"
 #include "core/handover.h"
 #include "core/membership.h"
@@ -54,8 +55,7 @@ static void note_order(struct session *s, const struct envelope *e, struct text 
         calls_clear(&s->calls, to, call);
 }
 
-/* Rises with each message, whatever the clock does: who gets the same one twice can tell. */
-static uint64_t stamp(const struct router *r, struct session *s)
+uint64_t outbound_stamp(const struct router *r, struct session *s)
 {
     uint64_t now = (uint64_t)r->now.wall_ms;
     s->sent_ms = now > s->sent_ms ? now : s->sent_ms + 1;
@@ -68,13 +68,20 @@ static enum status publish(struct router *r, struct session *s, const struct env
     struct delivery *d = delivery_create(s, e->type, id, to, call, r->now.mono_us);
     if (!d)
         return STATUS_NO_MEMORY;
+    if (bundle_takes(s, e)) {
+        if (bundle_add(r, e, d))
+            return STATUS_OK;
+        delivery_destroy(d);
+        return STATUS_NO_MEMORY;
+    }
+    bundle_send(r);
     buf_clear(&r->topic);
     if (text_end(&to))
         topic_all(&r->topic, r->o.prefix, room_name(s->peer->room), peer_name(s->peer));
     else
         topic_inbox(&r->topic, r->o.prefix, room_name(s->peer->room), to, peer_name(s->peer));
     buf_clear(&r->out);
-    message_put_mqtt(&r->out, e, stamp(r, s));
+    message_put_mqtt(&r->out, e, outbound_stamp(r, s));
     enum status status = router_publish_out(r, false, 0, d);
     if (status != STATUS_OK)
         delivery_destroy(d);
@@ -151,7 +158,7 @@ static void failed(struct router *r, struct delivery *d, const struct problem *w
     router_send_error(r, s, why, delivery_id(d), delivery_to(d));
 }
 
-void outbound_published(struct router *r, struct delivery *d, enum status status, bool found)
+static void settle(struct router *r, struct delivery *d, enum status status, bool found)
 {
     struct session *s = d->session;
     struct problem why;
@@ -178,4 +185,25 @@ void outbound_published(struct router *r, struct delivery *d, enum status status
     delivery_destroy(d);
     if (s)
         handover_settled(r, s);
+}
+
+void outbound_published(struct router *r, struct delivery *d, enum status status, bool found)
+{
+    while (d) {
+        struct delivery *with = d->with;
+        settle(r, d, status, found);
+        d = with;
+    }
+}
+
+void outbound_unsent(struct router *r, struct delivery *d, enum status status)
+{
+    struct problem why = {0};
+    problem_set(&why, status, 0, NULL, "%s", publish_problem(status));
+    while (d) {
+        struct delivery *with = d->with;
+        failed(r, d, &why);
+        delivery_destroy(d);
+        d = with;
+    }
 }

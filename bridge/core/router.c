@@ -55,6 +55,7 @@ enum status router_init(struct router *r, const struct router_options *o, struct
     log_budget_init(&r->refusals, now.mono_us);
     log_budget_init(&r->too_fast, now.mono_us);
     buf_init(&r->out, OUT_MAX);
+    bundle_init(&r->bundle);
     transit_init(&r->transit);
     buf_init_fixed(&r->topic, r->topic_bytes, sizeof r->topic_bytes);
     r->scratch_size = ENVELOPE_SDP_MAX;
@@ -65,6 +66,7 @@ enum status router_init(struct router *r, const struct router_options *o, struct
 void router_release(struct router *r)
 {
     struct link *l;
+    bundle_release(&r->bundle);
     while ((l = list_first(&r->sessions))) {
         struct session *s = LIST_ITEM(l, struct session, in_all);
         away_end(r, s);
@@ -82,6 +84,12 @@ void router_release(struct router *r)
     transit_release(&r->transit);
     free(r->scratch);
     r->scratch = NULL;
+}
+
+void router_enter(struct router *r, struct now now)
+{
+    bundle_send(r);
+    r->now = now;
 }
 
 bool router_ready(const struct router *r)
@@ -172,7 +180,7 @@ void router_set_keys(struct router *r, const struct token_keys *keys)
 struct session *router_open(struct router *r, void *socket, struct visitor *visitor,
                             struct text token, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     struct session *s = session_create(socket);
     if (!s)
         return NULL;
@@ -191,7 +199,7 @@ struct session *router_open(struct router *r, void *socket, struct visitor *visi
 void router_close(struct router *r, struct session *s, const char *reason, bool lost,
                   struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     r->session_count--;
     s->socket = NULL;
     if (lost && takeover_goes_on(s)) {
@@ -207,7 +215,7 @@ void router_close(struct router *r, struct session *s, const char *reason, bool 
 
 void router_confirmed(struct router *r, struct session *s, uint64_t mark, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     away_confirmed(s, mark);
 }
 
@@ -269,15 +277,20 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
 {
     struct envelope e;
     struct problem why = {0};
+    if (r->bundle.session != s)
+        bundle_send(r);
     r->now = now;
     bool in_time = admission_rate(r, s, len, &why) == STATUS_OK;
     /* What came too fast is read all the same, to name it in the answer. */
     if (envelope_parse(bytes, len, SIDE_CLIENT, &e, in_time ? &why : NULL) != STATUS_OK ||
         !in_time) {
+        bundle_send(r);
         router_refuse(r, s, &why, &e);
         return;
     }
     r->metrics.received[FROM_WS][e.type]++;
+    if (e.type != MSG_CANDIDATE)
+        bundle_send(r);
     if (e.type == MSG_JOIN)
         joining_ask(r, s, &e);
     else if (e.type == MSG_RESUME)
@@ -290,7 +303,7 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
 
 void router_bus_up(struct router *r, bool kept, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     r->bus_up = true;
     unsubscribe_stale(r);
     watch_restart(r, kept);
@@ -300,7 +313,7 @@ void router_bus_up(struct router *r, bool kept, struct now now)
 
 void router_bus_down(struct router *r, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     r->bus_up = false;
     watch_lost(r);
 }
@@ -310,7 +323,7 @@ void router_bus_message(struct router *r, const char *topic, struct text payload
 {
     struct topic t;
     struct text bytes = text_of_str(topic);
-    r->now = now;
+    router_enter(r, now);
     if (!topic_parse(r->o.prefix, bytes.p, text_len(&bytes), &t)) {
         r->metrics.dropped[DROP_BAD_TOPIC]++;
         return;
@@ -342,7 +355,7 @@ void router_bus_message(struct router *r, const char *topic, struct text payload
 void router_published(struct router *r, struct delivery *d, enum status status, bool found,
                       struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     if (d->session && status == STATUS_OK)
         metrics_puback(&r->metrics, now.mono_us - d->started_us);
     if (d->type == MSG_PING) {
@@ -355,14 +368,14 @@ void router_published(struct router *r, struct delivery *d, enum status status, 
 
 void router_refused(struct router *r, const char *filter, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     log_line(LOG_ERROR, "subscription-refused", LOG_S("filter", filter),
              LOG_S("remedy", "let the bridge's user read this topic in the broker's ACL"), LOG_END);
 }
 
 int64_t router_tick(struct router *r, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     admission_tick(r);
     joining_tick(r);
     membership_tick(r);
@@ -382,7 +395,7 @@ int64_t router_tick(struct router *r, struct now now)
 
 void router_flush(struct router *r, struct now now)
 {
-    r->now = now;
+    router_enter(r, now);
     roster_flush(r);
 }
 

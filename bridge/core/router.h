@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/problem.h"
 #include "core/bridges.h"
+#include "core/bundle.h"
 #include "core/metrics.h"
 #include "core/moved.h"
 #include "core/ports.h"
@@ -105,6 +106,7 @@ struct router {
     struct log_budget refusals; /* of messages, said in the log */
     struct log_budget too_fast; /* sessions closed for their rate, the same */
 
+    struct bundle bundle;
     struct buf out;   /* a message being written; empty between entries */
     struct buf topic; /* a topic being written */
     struct transit transit;
@@ -157,6 +159,7 @@ void router_drain_end(struct router *r, struct now now);
 void router_put_metrics(const struct router *r, struct buf *b);
 
 /* For the other files of core. */
+void router_enter(struct router *r, struct now now); /* each entry begins with it */
 void router_send_error(struct router *r, struct session *s, const struct problem *p, struct text id,
                        struct text to);
 void router_refuse(struct router *r, struct session *s, const struct problem *p,

@@ -154,14 +154,19 @@ static void put_from(struct buf *b, struct text from)
     json_put_text(b, from);
 }
 
+static void put_sent(struct buf *b, uint64_t sent_ms)
+{
+    buf_str(b, ",\"sent\":");
+    buf_uint(b, sent_ms);
+    buf_char(b, '}');
+}
+
 void message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms)
 {
     put_head(b, e->type);
     put_body(b, e);
     put_common(b, e);
-    buf_str(b, ",\"sent\":");
-    buf_uint(b, sent_ms);
-    buf_char(b, '}');
+    put_sent(b, sent_ms);
 }
 
 void message_put_ws(struct buf *b, const struct envelope *e, struct text from)
@@ -180,6 +185,30 @@ void message_put_candidate(struct buf *b, const struct envelope *e, const struct
     buf_str(b, ",\"candidate\":");
     message_put_candidate_init(b, c);
     put_common(b, e);
+}
+
+static void put_text(struct buf *b, enum msg_field f, struct text value)
+{
+    if (text_end(&value))
+        return;
+    buf_str(b, ",\"");
+    buf_str(b, msg_field_name(f));
+    buf_str(b, "\":");
+    json_put_text(b, value);
+}
+
+void message_put_waiting(struct buf *b, struct text items, size_t count, struct text call,
+                         struct text id, uint64_t sent_ms)
+{
+    put_head(b, count == 1 ? MSG_CANDIDATE : MSG_CANDIDATES);
+    buf_str(b, count == 1 ? ",\"candidate\":" : ",\"candidates\":[");
+    buf_add(b, items.p, text_len(&items));
+    if (count > 1)
+        buf_char(b, ']');
+    put_text(b, FIELD_CALL, call);
+    if (count == 1)
+        put_text(b, FIELD_ID, id);
+    put_sent(b, sent_ms);
 }
 
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to)

@@ -21,6 +21,11 @@ void message_put_ws(struct buf *b, const struct envelope *e, struct text from);
 void message_put_candidate(struct buf *b, const struct envelope *e, const struct candidate_init *c,
                            struct text from);
 
+/* Checked candidates of one sender, for a peer's inbox: `candidate` for one, `candidates` for more.
+ * items: as message_put_candidate_init() writes them, with commas between; id: for a single one. */
+void message_put_waiting(struct buf *b, struct text items, size_t count, struct text call,
+                         struct text id, uint64_t sent_ms);
+
 /* {"type":"error",…}, complete. id and to may be empty. */
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to);
 
