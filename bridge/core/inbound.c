@@ -84,9 +84,8 @@ static void deliver_bundle(struct router *r, struct session *s, const struct env
                            struct text from)
 {
     struct json_span items[ENVELOPE_CANDIDATES_MAX];
-    struct json_span bundle = e->field[FIELD_CANDIDATES];
     size_t n;
-    (void)json_array(bundle.p, bundle.len, items, ENVELOPE_CANDIDATES_MAX, &n, NULL);
+    (void)json_known_array(e->field[FIELD_CANDIDATES], items, ENVELOPE_CANDIDATES_MAX, &n);
     for (size_t i = 0; i < n; i++) {
         struct candidate_init c;
         (void)candidate_init_parse(items[i], &c, NULL);

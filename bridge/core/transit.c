@@ -124,8 +124,7 @@ static enum status apply_candidates(struct transit *t, const struct ice_policy *
     struct json_span *field = &e->field[bundle ? FIELD_CANDIDATES : FIELD_CANDIDATE];
     struct json_span items[ENVELOPE_CANDIDATES_MAX] = {*field};
     size_t n = 1, passed = 0;
-    if (bundle &&
-        json_array(field->p, field->len, items, ENVELOPE_CANDIDATES_MAX, &n, NULL) != STATUS_OK)
+    if (bundle && !json_known_array(*field, items, ENVELOPE_CANDIDATES_MAX, &n))
         n = 0;
     buf_clear(&t->written);
     buf_char(&t->written, '[');

@@ -370,7 +370,7 @@ enum status candidate_init_parse(struct json_span value, struct candidate_init *
         out->end = true;
         return STATUS_OK;
     }
-    if (value.type != JSON_OBJECT || json_object(value.p, value.len, m, 16, &n, why) != STATUS_OK)
+    if (value.type != JSON_OBJECT || !json_known_object(value, m, 16, &n))
         return problem_set(
             why, STATUS_INVALID_CANDIDATE, 0, "candidate-object",
             "`candidate` must be an RTCIceCandidateInit object of at most 16 members, "

@@ -1,10 +1,12 @@
 #include "proto/json.h"
 
+#include "proto/json_scan.h"
+
 #include <string.h>
 
 struct open_key {
     struct json_span span;
-    uint32_t hash;
+    uint64_t digest;
 };
 
 struct reader {
@@ -64,15 +66,33 @@ static size_t utf8_length(const char *text, const char *end)
     return len;
 }
 
+static bool is_short_escape(char c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* After a backslash: one escape sequence, and for a high surrogate the low one behind it. */
 static bool read_escape(struct reader *r)
 {
     if (r->p == r->end)
         return refuse(r, "json-string", "unfinished string");
     char c = *r->p++;
+    if (is_short_escape(c))
+        return true;
     if (c != 'u')
-        return c && strchr("\"\\/bfnrt", c) ? true
-                                            : refuse(r, "json-escape", "unknown escape sequence");
+        return refuse(r, "json-escape", "unknown escape sequence");
     uint32_t code;
     if (!text_hex4(r->p, r->end, &code))
         return refuse(r, "json-escape", "\\u needs four hexadecimal digits");
@@ -91,25 +111,12 @@ static bool read_escape(struct reader *r)
     return true;
 }
 
-/* Eight bytes at a time: is there none that ends the plain run (below 0x20, above 0x7f, '"', '\')?
- */
-static bool plain_word(const char *p)
-{
-    const uint64_t ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    uint64_t quote = w ^ (ones * '"'), slash = w ^ (ones * '\\');
-    uint64_t found = (w - ones * 0x20) | (quote - ones) | (slash - ones) | w;
-    return (found & tops) == 0;
-}
-
 static bool read_string(struct reader *r, struct json_span *out)
 {
     r->p++; /* the opening quote */
     *out = (struct json_span){.p = r->p, .type = JSON_STRING};
     for (;;) {
-        while (r->end - r->p >= 8 && plain_word(r->p))
-            r->p += 8;
+        r->p = json_skip_plain(r->p, r->end);
         if (r->p == r->end)
             return refuse(r, "json-string", "unfinished string");
         unsigned char c = (unsigned char)*r->p;
@@ -124,8 +131,6 @@ static bool read_string(struct reader *r, struct json_span *out)
             r->p++;
             if (!read_escape(r))
                 return false;
-        } else if (c < 0x80) {
-            r->p++;
         } else {
             size_t len = utf8_length(r->p, r->end);
             if (!len)
@@ -207,15 +212,24 @@ static bool same_key(struct json_span a, struct json_span b)
            memcmp(left, right, left_len) == 0;
 }
 
-static uint32_t key_hash(struct json_span key)
+/* Equal for equal keys, and seldom for others: of their ends, eight bytes each. */
+static uint64_t key_digest(struct json_span key)
 {
     char plain[JSON_MAX_KEY];
-    size_t len = 0;
-    json_decode(key, plain, sizeof plain, &len);
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)plain[i]) * 16777619u;
-    return h;
+    const char *p = key.p;
+    size_t len = key.len;
+    uint64_t first = 0, last = 0;
+    if (key.escaped) {
+        (void)json_decode(key, plain, sizeof plain, &len);
+        p = plain;
+    }
+    if (len >= 8) {
+        memcpy(&first, p, 8);
+        memcpy(&last, p + len - 8, 8);
+    } else {
+        memcpy(&first, p, len);
+    }
+    return (first ^ len << 56) * 0x9e3779b97f4a7c15ULL ^ last;
 }
 
 /* A key, remembered until its object closes, and the colon behind it. */
@@ -229,11 +243,11 @@ static bool read_key(struct reader *r, struct json_span *out)
         return refuse(r, "json-size", "key longer than 128 bytes");
     if (r->key_count == JSON_OPEN_KEYS)
         return refuse(r, "json-size", "too many keys");
-    uint32_t hash = key_hash(*out);
+    uint64_t digest = key_digest(*out);
     for (unsigned i = r->first_key[r->depth]; i < r->key_count; i++)
-        if (r->keys[i].hash == hash && same_key(r->keys[i].span, *out))
+        if (r->keys[i].digest == digest && same_key(r->keys[i].span, *out))
             return refuse(r, "json-duplicate", "duplicate key");
-    r->keys[r->key_count++] = (struct open_key){*out, hash};
+    r->keys[r->key_count++] = (struct open_key){*out, digest};
     skip_space(r);
     if (r->p == r->end || *r->p != ':')
         return refuse(r, "json-syntax", "':' was expected");

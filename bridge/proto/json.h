@@ -62,6 +62,12 @@ enum status json_object(const char *text, size_t len, struct json_member *member
 enum status json_array(const char *text, size_t len, struct json_span *items, size_t max,
                        size_t *count, struct problem *why);
 
+/* The same for a span that has been read as part of one of these: without their checks, many times
+ * faster. False: more than max. */
+bool json_known_object(struct json_span object, struct json_member *members, size_t max,
+                       size_t *count);
+bool json_known_array(struct json_span array, struct json_span *items, size_t max, size_t *count);
+
 /* Unescapes a string span into out (which may be span.p itself: in place). The result is never
  * longer than the span and not NUL-terminated. False: it does not fit into cap bytes. */
 bool json_decode(struct json_span string, char *out, size_t cap, size_t *len);

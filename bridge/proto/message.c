@@ -64,7 +64,7 @@ static void put_bundle(struct buf *b, struct json_span bundle)
 {
     struct json_span items[ENVELOPE_CANDIDATES_MAX];
     size_t n;
-    if (json_array(bundle.p, bundle.len, items, ENVELOPE_CANDIDATES_MAX, &n, NULL) != STATUS_OK)
+    if (!json_known_array(bundle, items, ENVELOPE_CANDIDATES_MAX, &n))
         return;
     buf_str(b, ",\"candidates\":[");
     for (size_t i = 0; i < n; i++) {

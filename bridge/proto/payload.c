@@ -60,8 +60,7 @@ static enum status check_bundle(struct json_span value, struct problem *why)
 {
     struct json_span items[ENVELOPE_CANDIDATES_MAX];
     size_t n;
-    if (json_array(value.p, value.len, items, ENVELOPE_CANDIDATES_MAX, &n, NULL) != STATUS_OK ||
-        n == 0)
+    if (!json_known_array(value, items, ENVELOPE_CANDIDATES_MAX, &n) || n == 0)
         return problem_set(why, STATUS_INVALID_MESSAGE, 0, "message-field",
                            "`candidates` must be an array of 1 to %d candidates",
                            ENVELOPE_CANDIDATES_MAX);

@@ -234,6 +234,7 @@ static void deliver_first(struct world *w)
 
 void world_settle(struct world *w)
 {
+    router_flush(&w->router, w->now);
     while (w->queued)
         deliver_first(w);
     router_flush(&w->router, w->now);

@@ -1,4 +1,4 @@
-set(json_sources base/status.c base/problem.c base/text.c base/buf.c proto/json.c proto/json_text.c)
+set(json_sources base/status.c base/problem.c base/text.c base/buf.c proto/json.c proto/json_known.c proto/json_text.c)
 set(envelope_sources ${json_sources} base/buf_heap.c proto/names.c proto/envelope.c proto/presence.c
   proto/message.c)
 set(payload_sources proto/payload.c proto/address.c proto/candidate.c proto/sdp.c proto/sdp_attr.c
