@@ -102,7 +102,7 @@ async function withServer(candidate, act, onTrouble) {
   try {
     server = await start(candidate, options);
   } catch (error) {
-    progress(error.message);
+    progress(`${candidate} ${error.message}`);
     onTrouble(error.message);
     return;
   }

@@ -34,16 +34,21 @@ export function rise(steps) {
 
 const FLAT = 1.25; // what still counts as flat over three doublings; runs differ by 10 % among themselves
 
-/* Each goal of the project: what it is, what was measured, what it should be. `value` undefined: it was
- * not measured, which is not reached. */
+/* Each goal of the project: what it is, what was measured, what it should be. Without `value` and
+ * `reached` it was not measured. */
 export function goals({ table, growth, start, form }) {
   const get = (figure, candidate, name) => table[figure]?.[candidate]?.[name];
   const ours = (figure, name) => get(figure, "sigbridge", name);
   const ratio = (a, b) => (a === undefined || b === undefined ? undefined : a / b);
   const against = (figure, candidate, name) => ratio(ours(figure, name), get(figure, candidate, name));
   const rows = [];
-  const most = (what, value, limit, unit) => rows.push({ what, value, limit, unit, sign: "<=", reached: value === undefined ? undefined : value <= limit });
-  const least = (what, value, limit, unit) => rows.push({ what, value, limit, unit, sign: ">=", reached: value === undefined ? undefined : value >= limit });
+  const goal = (sign, what, value, limit, unit) => {
+    const measured = Number.isFinite(value);
+    const right = sign === "<=" ? value <= limit : value >= limit;
+    rows.push({ what, sign, limit, unit, ...(measured ? { value, reached: right } : {}) });
+  };
+  const most = (...terms) => goal("<=", ...terms);
+  const least = (...terms) => goal(">=", ...terms);
 
   most("CPU per message, of the tutorial server's", against("saturation", "room-server", "cpuUsPerMessage"), 1, "x");
   least("messages/s at saturation, of the tutorial server's", against("saturation", "room-server", "messagesPerSecond"), 1, "x");

@@ -17,13 +17,13 @@ const DOUBLING = [1, 2, 4, 8];
 const SIZES = {
   smoke: {
     rounds: 1, repeats: 1, seconds: 0.2, latencySeconds: 0.2, warmup: 0, settle: 0.2,
-    pairs: 4, idle: 20, rate: 50, bursts: [5], burstRounds: 1, fanOut: 10, sessions: [40], storm: [20, 5], room: 20, soak: 0.5,
+    pairs: 4, idle: 20, rate: 50, bursts: [5], burstRounds: 1, smallBurstRounds: 1, fanOut: 10, sessions: [40], storm: [20, 5], room: 20, soak: 0.2,
     starts: 1, presences: 200, growthSeconds: 0.1, steps: [1, 2], unit: 0.01, idleBase: 1000,
-    large: ALL, fanned: ALL, idleKinds: ALL, oneRoom: ALL, grown: BOTH, axes: /./,
+    large: ALL, fanned: ALL, idleKinds: ["sigbridge", "mosquitto-tcp-1", "room-server"], oneRoom: ALL, grown: ["sigbridge"], axes: /^(idle sessions|devices|members that)/,
   },
   quick: {
     rounds: 1, repeats: 3, seconds: 0.4, latencySeconds: 1.2, warmup: 0.2, settle: 0.4,
-    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 1, fanOut: 100, sessions: [5000], storm: [2000, 10], room: 1000, soak: 0,
+    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 1, smallBurstRounds: 3, fanOut: 100, sessions: [5000], storm: [2000, 10], room: 1000, soak: 0,
     starts: 3, presences: 50_000, growthSeconds: 0.4, steps: DOUBLING, unit: 1, idleBase: 500,
     large: ["sigbridge", "mosquitto-ws-1", "mosquitto-tcp-1", "room-server"], fanned: ALL.filter((kind) => !kind.endsWith("-0")),
     idleKinds: ["sigbridge", "mosquitto-tcp-1", "room-server", "node-bridge"], oneRoom: ["sigbridge"], grown: ["sigbridge"],
@@ -31,7 +31,7 @@ const SIZES = {
   },
   full: {
     rounds: 3, repeats: 1, seconds: 5, latencySeconds: 10, warmup: 2, settle: 3,
-    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 9, fanOut: 100, sessions: [5000, 16_000], storm: [2000, 10], room: 1000, soak: 60,
+    pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 9, smallBurstRounds: 29, fanOut: 100, sessions: [5000, 16_000], storm: [2000, 10], room: 1000, soak: 60,
     starts: 9, presences: 50_000, growthSeconds: 3, steps: DOUBLING, unit: 1, idleBase: 1000,
     large: ALL, fanned: ALL, idleKinds: ALL, oneRoom: ALL, grown: BOTH, axes: /./,
   },
@@ -46,16 +46,19 @@ function figures(size) {
   const figure = (key, mode, kinds, values, more = {}) => ({ key, mode, kinds, args: options(values), ...more });
   const storm = (key, kinds, sessions, room) => figure(key, "join", kinds, { sessions, "room-size": room }, { fresh: true, recorded: sessions });
   /* The largest burst comes first: its round that is not measured warms up whoever compiles as he goes. */
-  const burst = (pairs) => figure(`burst-${pairs}`, "burst", pairs > 100 ? size.large : ALL, { pairs, rounds: size.burstRounds * (pairs > 100 ? 1 : 3) });
+  const burst = (pairs) => figure(`burst-${pairs}`, "burst", pairs > 100 ? size.large : ALL, { pairs, rounds: pairs > 100 ? size.burstRounds : size.smallBurstRounds });
+  /* The generator takes no size of room for the relay, to whom all of a room is one target; it has 100. */
+  const fanout = (kinds, values) => figure("fanout", "fanout", kinds.filter((kind) => size.fanned.includes(kind)), { ...values, seconds, warmup });
   return [
     ...size.bursts.map(burst),
     figure("saturation", "saturation", ALL, { pairs: size.pairs, seconds, warmup }, { repeats: size.repeats }),
     figure("latency", "latency", ALL, { idle: size.idle, rate: size.rate, seconds: size.latencySeconds, warmup }),
-    figure("fanout", "fanout", WITH_ROOMS.filter((kind) => size.fanned.includes(kind)), { "room-size": size.fanOut, seconds, warmup }),
+    fanout(WITH_ROOMS.filter((kind) => kind !== "relay"), { "room-size": size.fanOut }),
+    fanout(["relay"], {}),
     ...size.sessions.map((sessions) => figure(`idle-${sessions}`, "idle", size.idleKinds, { sessions, settle }, { fresh: true })),
     storm("storm-rooms", WITH_PRESENCE, ...size.storm),
     storm("storm-room", WITH_PRESENCE.filter((kind) => size.oneRoom.includes(kind)), size.room, size.room),
-    ...(size.soak ? [figure("soak", "soak", BOTH, { pairs: 20, seconds: size.soak, settle }, { fresh: true })] : []),
+    ...(size.soak ? [figure("soak", "soak", BOTH, { pairs: 20, seconds: size.soak, warmup, settle }, { fresh: true })] : []),
   ];
 }
 

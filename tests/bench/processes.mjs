@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const LINES_KEPT = 40;
+const SAID_MAX = 400; // characters of an error message
 const END_MS = 10_000;
 const children = new Set();
 const directories = new Set();
@@ -106,7 +107,7 @@ export class Child {
       this.watchers.add(watcher);
     });
     const over = this.ended.then(() => {
-      throw new Error(`${this.name} did not start: ${this.tail()}`);
+      throw new Error(`did not start: ${this.tail()}`);
     });
     try {
       return await within(ms, Promise.race([found, over]), () => `${this.name}: ${this.tail()}`);
@@ -118,11 +119,11 @@ export class Child {
 
   /* What it wrote to standard error, the last lines of it. */
   said() {
-    return this.errors.slice(-5).join(" | ");
+    return this.errors.slice(-5).join(" | ").slice(-SAID_MAX);
   }
 
   tail() {
-    return this.lines.slice(-5).join(" | ") || "it said nothing";
+    return this.lines.slice(-5).join(" | ").slice(-SAID_MAX) || "it said nothing";
   }
 
   /* Of a program that ends by itself: all that it writes to standard output, and its exit code. */

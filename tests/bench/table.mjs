@@ -78,10 +78,12 @@ function goalRows(report) {
 }
 
 function growthRows(report, notes) {
-  const rows = report.growth.map(({ axis, candidate, unit, steps }) => [
-    axis, KINDS[candidate].name, unit,
-    ...steps.map(({ n, cost, error }) => (error !== undefined ? `${n}: failed ${notes.mark(error)}` : cost === undefined ? "–" : `${n.toLocaleString("en")}: ${digits(cost)} (${steps[0].cost === undefined ? "–" : (cost / steps[0].cost).toFixed(2)})`)),
-  ]);
+  const step = ({ n, cost, error }, first) => {
+    if (error !== undefined) return `${n}: failed ${notes.mark(error)}`;
+    if (cost === undefined) return "–";
+    return `${n.toLocaleString("en")}: ${digits(cost)}${first > 0 ? ` (${(cost / first).toFixed(2)})` : ""}`;
+  };
+  const rows = report.growth.map(({ axis, candidate, unit, steps }) => [axis, KINDS[candidate].name, unit, ...steps.map((one) => step(one, steps[0].cost))]);
   return markdown(["what grows", "candidate", "cost", ...report.growth[0].steps.map(({ factor }) => `x${factor}`)], rows, 3);
 }
 

@@ -1,0 +1,65 @@
+/* The benchmark in its smallest form: every candidate is started, every mode runs against it, no message is
+ * lost, and table, file and plots come of it. The numbers mean nothing here. The first time it builds the
+ * load generator and the relay into build-bench/ and installs the candidates' packages. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { repository, run, tempDir } from "./harness.mjs";
+
+const FIRST_TIME_MS = 300_000;
+/* Not as a part of this test, whose runner would else take over what it prints. */
+const env = { NODE_TEST_CONTEXT: undefined };
+const bench = (...args) => run("sh", [join(repository, "tests/bench/run"), ...args], { env, timeout: FIRST_TIME_MS });
+
+const calls = [
+    { name: "help", args: ["--help"], code: 0, stdout: /^usage: sh tests\/bench\/run \[options\]\n/ },
+    { name: "unknown option", args: ["--turbo"], code: 1, stderr: /^run: unknown option --turbo; see --help\n$/ },
+    { name: "option without its value", args: ["--out"], code: 1, stderr: /^run: --out needs a value; see --help\n$/ },
+];
+
+for (const { name, args, code, stdout = /^$/, stderr = /^$/ } of calls)
+    test(`bench: ${name}`, async () => {
+        const result = await bench(...args);
+        assert.match(result.stdout, stdout);
+        assert.match(result.stderr, stderr);
+        assert.equal(result.code, code);
+    });
+
+test("bench: all candidates in all modes, and every message arrives", async () => {
+    const out = tempDir("bench");
+    const result = await bench("--smoke", "--strict", "--sigbridge", process.env.SIGBRIDGE_BIN, "--out", out);
+    const said = `${result.stdout}\n${result.stderr}`;
+    assert.equal(result.code, 0, said);
+
+    const selfTest = await run(join(repository, "build-bench/load/load"), ["self-test"]);
+    assert.equal(selfTest.code, 0, selfTest.stderr);
+
+    const report = JSON.parse(readFileSync(join(out, "bench.json"), "utf8"));
+    const missing = report.runs.filter(({ result }) => result?.ok !== true);
+    assert.deepEqual(missing, [], said);
+    for (const figure of ["saturation", "latency", "burst-5"])
+        assert.equal(Object.keys(report.table[figure]).length, 11, `${figure}\n${said}`);
+    const { recorded, sessions } = report.table["storm-rooms"].sigbridge;
+    assert.equal(recorded, sessions, "memberships in the database");
+    for (const { axis, candidate, steps } of report.growth)
+        for (const { cost } of steps)
+            assert.ok(cost >= 0, `${axis}, ${candidate}\n${said}`);
+
+    assert.equal(result.stdout, `${readFileSync(join(out, "bench.md"), "utf8")}\n`);
+    assert.match(result.stdout, /^\| sigbridge, browser to browser \|/m);
+    for (const plot of ["candidates.svg", "growth.svg"]) {
+        const svg = readFileSync(join(out, plot), "utf8");
+        assert.match(svg, /^<svg [\s\S]*<\/svg>\n$/);
+        assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+    }
+});
+
+test("bench: a candidate that cannot be started is in the table, and the others go on", async () => {
+    const out = tempDir("bench");
+    const result = await bench("--smoke", "--only", "room-server,sigbridge-device", "--mode", "saturation", "--sigbridge", "/bin/false", "--out", out);
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stdout, /^\| sigbridge, browser to device \| failed \[1\] /m);
+    assert.match(result.stdout, /^\| tutorial room server \(ws\) \| \d/m);
+    assert.match(result.stdout, /^\[1\] .*did not start/m);
+});
