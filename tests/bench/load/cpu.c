@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool read_clock(clockid_t clock, uint64_t *ns)
 {
@@ -24,6 +25,30 @@ uint64_t cpu_own_ns(void)
     uint64_t ns = 0;
     read_clock(CLOCK_PROCESS_CPUTIME_ID, &ns);
     return ns;
+}
+
+uint64_t cpu_own_wait_ns(void)
+{
+    unsigned long long ran, waited = 0;
+    FILE *file = fopen("/proc/self/schedstat", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
+        waited = 0;
+    fclose(file);
+    return waited;
+}
+
+uint64_t cpu_stolen_ns(void)
+{
+    unsigned long long ticks = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks) != 1)
+        ticks = 0;
+    fclose(file);
+    return ticks * 1000000000u / (unsigned long long)sysconf(_SC_CLK_TCK);
 }
 
 bool memory_read(pid_t pid, struct memory *memory)

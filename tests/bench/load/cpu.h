@@ -11,6 +11,12 @@
 bool cpu_time_ns(pid_t pid, uint64_t *ns);
 uint64_t cpu_own_ns(void);
 
+/* What others took from this program and from this machine: time in which it could have run, and
+ * time that the machine's host gave to somebody else, over all cores. 0 where the system does not
+ * say. */
+uint64_t cpu_own_wait_ns(void);
+uint64_t cpu_stolen_ns(void);
+
 struct memory {
     uint64_t pss_kib, rss_kib; /* Pss shares what several processes map */
 };

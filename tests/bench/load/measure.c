@@ -24,6 +24,8 @@ struct measure measure_begin(const struct world *world)
                         .bytes_out = world->loop.bytes_out};
     for (unsigned i = 0; i < world->options->pid_count; i++)
         m.pid_ns[i] = time_of(world->options->pids[i]);
+    m.waited_ns = cpu_own_wait_ns();
+    m.stolen_ns = cpu_stolen_ns();
     m.own_ns = cpu_own_ns();
     m.began_ns = loop_now_ns();
     return m;
@@ -33,6 +35,8 @@ struct window measure_end(const struct world *world, const struct measure *begin
 {
     struct window w = {.seconds = (double)(loop_now_ns() - begin->began_ns) / 1e9,
                        .own_us = (double)(cpu_own_ns() - begin->own_ns) / 1e3,
+                       .waited_us = (double)(cpu_own_wait_ns() - begin->waited_ns) / 1e3,
+                       .stolen_us = (double)(cpu_stolen_ns() - begin->stolen_ns) / 1e3,
                        .messages = world->work.delivered - begin->delivered,
                        .bytes_in = world->loop.bytes_in - begin->bytes_in,
                        .bytes_out = world->loop.bytes_out - begin->bytes_out};
@@ -51,6 +55,8 @@ void window_add(struct window *sum, const struct window *window)
     sum->bytes_out += window->bytes_out;
     sum->own_us += window->own_us;
     sum->all_us += window->all_us;
+    sum->waited_us += window->waited_us;
+    sum->stolen_us += window->stolen_us;
     for (unsigned i = 0; i < PIDS_MAX; i++)
         sum->pid_us[i] += window->pid_us[i];
 }

@@ -6,14 +6,15 @@
 #include "world.h"
 
 struct measure {
-    uint64_t began_ns, own_ns, delivered, bytes_in, bytes_out;
+    uint64_t began_ns, own_ns, waited_ns, stolen_ns, delivered, bytes_in, bytes_out;
     uint64_t pid_ns[PIDS_MAX];
 };
 
 struct window {
     double seconds;
     uint64_t messages, bytes_in, bytes_out;
-    double own_us, all_us; /* CPU time: of this program, of all servers */
+    double own_us, all_us;       /* CPU time: of this program, of all servers */
+    double waited_us, stolen_us; /* see cpu.h */
     double pid_us[PIDS_MAX];
 };
 

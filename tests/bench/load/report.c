@@ -43,6 +43,8 @@ void report_window(const struct world *world, const struct window *w)
     report_real("generatorCpuUsPerMessage", w->own_us / messages);
     report_real("serverCpuShare", w->all_us / 1e6 / w->seconds);
     report_real("generatorCpuShare", w->own_us / 1e6 / w->seconds);
+    report_real("generatorWaitShare", w->waited_us / 1e6 / w->seconds);
+    report_real("stolenShare", w->stolen_us / 1e6 / w->seconds);
 }
 
 void report_times(const struct histogram *h)

@@ -234,9 +234,14 @@ static void leave(struct world *world)
 {
     uint64_t end = loop_now_ns() + LEAVE_SECONDS_MAX * SECOND;
     world->leaving = true;
-    for (uint32_t i = 0; i < world->count; i++)
-        if (world->sessions[i].state == SESSION_JOINED)
-            world->sessions[i].protocol->leave(&world->sessions[i]);
+    world->joined = 0; /* from here on: who has not gone yet */
+    for (uint32_t i = 0; i < world->count; i++) {
+        struct session *s = &world->sessions[i];
+        if (s->state != SESSION_JOINED || s->conn.fd < 0)
+            continue;
+        world->joined++;
+        s->protocol->leave(s);
+    }
     while (world->joined > 0 && loop_now_ns() < end)
         loop_turn(&world->loop, end);
 }
