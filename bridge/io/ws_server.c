@@ -81,6 +81,10 @@ static const struct lws_protocols protocols[] = {
     {WS_SUBPROTOCOL, callback, sizeof(struct connection), SERVICE_BUFFER, 0, NULL, WRITE_MAX},
     {NULL, NULL, 0, 0, 0, NULL, 0}};
 
+/* We ping by ourselves. By its own policy libwebsockets would keep a timer for each WebSocket, in one
+ * sorted list that is walked for each new one and each pong. */
+static const lws_retry_bo_t no_pings = {0};
+
 static void on_heartbeat(lws_sorted_usec_list_t *sul)
 {
     struct ws_server *w = lws_container_of(sul, struct ws_server, heartbeat);
@@ -129,6 +133,7 @@ static void describe(struct ws_server *w, struct lws_context_creation_info *info
         .mounts = w->o.web ? &w->mount : NULL,
         .headers = http_headers(tls),
         .pt_serv_buf_size = SERVICE_BUFFER,
+        .retry_and_idle_policy = &no_pings,
         .max_http_header_data = HTTP_HEADERS_MAX,
         .timeout_secs = HTTP_TIMEOUT_S,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
