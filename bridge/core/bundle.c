@@ -4,6 +4,10 @@
 #include "core/router.h"
 #include "proto/message.h"
 
+enum { LARGE = BUNDLE_BYTES_MAX / 4 }; /* a message that gains nothing by company */
+
+_Static_assert((int)BUNDLE_MESSAGES_MAX == (int)ENVELOPE_CANDIDATES_MAX, "one bound for both ways");
+
 void bundle_init(struct bundle *b)
 {
     *b = (struct bundle){0};
@@ -20,21 +24,59 @@ void bundle_release(struct bundle *b)
     buf_release(&b->items);
 }
 
-bool bundle_takes(const struct session *s, const struct envelope *e)
+/* `data` and `ext` may be as deep as JSON may be, and would be deeper in company. */
+static bool may_travel_together(const struct envelope *e)
+{
+    return e->type != MSG_MESSAGE && !envelope_has(e, FIELD_EXT) &&
+           e->field[FIELD_SDP].len < LARGE && e->field[FIELD_DATA].len < LARGE;
+}
+
+enum bundle_way bundle_way(const struct session *s, const struct envelope *e)
 {
     const struct peer *target = registry_peer(s->peer->room, envelope_text(e, FIELD_TO));
-    return e->type == MSG_CANDIDATE && !envelope_has(e, FIELD_EXT) && target && target->info &&
-           target->info->bundle;
+    if (!target || !target->info || !may_travel_together(e))
+        return BUNDLE_NONE;
+    if (target->info->together)
+        return BUNDLE_TOGETHER;
+    return target->info->bundle && e->type == MSG_CANDIDATE ? BUNDLE_CANDIDATES : BUNDLE_NONE;
 }
 
-static bool goes_the_same_way(const struct bundle *b, const struct delivery *d)
+static bool takes(const struct bundle *b, enum bundle_way way, const struct delivery *d)
 {
-    return b->session == d->session && text_same(delivery_to(b->first), delivery_to(d)) &&
-           text_same(delivery_call(b->first), delivery_call(d));
+    return b->way == way && b->session == d->session &&
+           text_same(delivery_to(b->first), delivery_to(d)) &&
+           (way == BUNDLE_TOGETHER || text_same(delivery_call(b->first), delivery_call(d))) &&
+           b->count < BUNDLE_MESSAGES_MAX && b->items.len < BUNDLE_BYTES_MAX - 2 * LARGE;
 }
 
-static void append(struct bundle *b, struct delivery *d)
+static void put(struct router *r, const struct envelope *e, struct session *s)
 {
+    struct bundle *b = &r->bundle;
+    struct candidate_init c;
+    if (b->count)
+        buf_char(&b->items, ',');
+    if (b->way == BUNDLE_TOGETHER) {
+        message_put_mqtt(&b->items, e, outbound_stamp(r, s));
+    } else {
+        (void)candidate_init_parse(e->field[FIELD_CANDIDATE], &c, NULL); /* checked before */
+        message_put_candidate_init(&b->items, &c);
+    }
+}
+
+bool bundle_add(struct router *r, enum bundle_way way, const struct envelope *e, struct delivery *d)
+{
+    struct bundle *b = &r->bundle;
+    if (!takes(b, way, d))
+        bundle_send(r);
+    size_t before = b->items.len;
+    b->way = way;
+    put(r, e, d->session);
+    if (!buf_ok(&b->items)) {
+        b->items.len = before;
+        b->items.failed = false;
+        b->way = b->count ? way : BUNDLE_NONE;
+        return false;
+    }
     if (b->last)
         b->last->with = d;
     else
@@ -42,27 +84,18 @@ static void append(struct bundle *b, struct delivery *d)
     b->last = d;
     b->session = d->session;
     b->count++;
+    return true;
 }
 
-bool bundle_add(struct router *r, const struct envelope *e, struct delivery *d)
+static void put_payload(struct router *r, struct buf *out)
 {
     struct bundle *b = &r->bundle;
-    struct candidate_init c;
-    if (b->session && (!goes_the_same_way(b, d) || b->count == ENVELOPE_CANDIDATES_MAX ||
-                       b->items.len + e->field[FIELD_CANDIDATE].len >= BUNDLE_BYTES_MAX))
-        bundle_send(r);
-    size_t before = b->items.len;
-    if (b->count)
-        buf_char(&b->items, ',');
-    (void)candidate_init_parse(e->field[FIELD_CANDIDATE], &c, NULL); /* checked before */
-    message_put_candidate_init(&b->items, &c);
-    if (!buf_ok(&b->items)) {
-        b->items.len = before;
-        b->items.failed = false;
-        return false;
-    }
-    append(b, d);
-    return true;
+    struct text items = text_of(b->items.data, b->items.len);
+    if (b->way == BUNDLE_TOGETHER)
+        message_put_together(out, items, b->count);
+    else
+        message_put_candidates(out, items, b->count, delivery_call(b->first), delivery_id(b->first),
+                               outbound_stamp(r, b->session));
 }
 
 void bundle_send(struct router *r)
@@ -70,14 +103,14 @@ void bundle_send(struct router *r)
     struct bundle *b = &r->bundle;
     struct session *s = b->session;
     struct delivery *first = b->first;
-    if (!s)
+    if (b->way == BUNDLE_NONE)
         return;
     buf_clear(&r->topic);
     topic_inbox(&r->topic, r->o.prefix, room_name(s->peer->room), delivery_to(first),
                 peer_name(s->peer));
     buf_clear(&r->out);
-    message_put_waiting(&r->out, text_of(b->items.data, b->items.len), b->count,
-                        delivery_call(first), delivery_id(first), outbound_stamp(r, s));
+    put_payload(r, &r->out);
+    b->way = BUNDLE_NONE;
     b->session = NULL;
     b->first = b->last = NULL;
     b->count = 0;

@@ -1,5 +1,6 @@
 #include "core/inbound.h"
 
+#include "core/bundle.h"
 #include "core/handover.h"
 #include "core/roster.h"
 #include "core/takeover.h"
@@ -204,13 +205,8 @@ static void to_bridge(struct router *r, const struct topic *t, struct text paylo
     answer_ice_servers(r, t, &e);
 }
 
-void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
+static void to_peer(struct router *r, const struct topic *t, struct text payload)
 {
-    if (text_equals(t->peer, NAME_BRIDGE)) {
-        if (!text_equals(t->from, NAME_BRIDGE) && bridges_first(r))
-            to_bridge(r, t, payload);
-        return;
-    }
     struct room *room = registry_room(&r->registry, t->room);
     struct peer *p = room ? registry_peer(room, t->peer) : NULL;
     struct session *s = p ? p->session : NULL;
@@ -220,6 +216,23 @@ void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
         inbound_one(r, s, t, payload);
     else if (!s || s->state != SESSION_HANDING) /* that is the other bridge's now */
         r->metrics.dropped[DROP_NO_SESSION]++;
+}
+
+void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
+{
+    struct json_span messages[BUNDLE_MESSAGES_MAX];
+    size_t n;
+    if (text_equals(t->peer, NAME_BRIDGE)) {
+        if (!text_equals(t->from, NAME_BRIDGE) && bridges_first(r))
+            to_bridge(r, t, payload);
+        return;
+    }
+    if (!message_apart(payload, messages, BUNDLE_MESSAGES_MAX, &n)) {
+        to_peer(r, t, payload);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        to_peer(r, t, text_of(messages[i].p, messages[i].len));
 }
 
 static void put_all(struct router *r, const struct topic *t, const struct envelope *e)

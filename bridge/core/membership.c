@@ -70,7 +70,7 @@ enum status membership_publish(struct router *r, struct session *s, struct deliv
     /* A broker drops what expires without a word: others must know when to stop believing it. */
     buf_str(b, ",\"ttl\":");
     buf_uint(b, r->o.presence_expiry_s);
-    buf_str(b, ",\"bundle\":true}");
+    buf_str(b, ",\"bundle\":true,\"together\":true}");
     buf_clear(&r->topic);
     topic_presence(&r->topic, r->o.prefix, room_name(s->peer->room), peer_name(s->peer));
     return router_publish_out(r, true, r->o.presence_expiry_s, d);

@@ -68,8 +68,9 @@ static enum status publish(struct router *r, struct session *s, const struct env
     struct delivery *d = delivery_create(s, e->type, id, to, call, r->now.mono_us);
     if (!d)
         return STATUS_NO_MEMORY;
-    if (bundle_takes(s, e)) {
-        if (bundle_add(r, e, d))
+    enum bundle_way way = bundle_way(s, e);
+    if (way != BUNDLE_NONE) {
+        if (bundle_add(r, way, e, d))
             return STATUS_OK;
         delivery_destroy(d);
         return STATUS_NO_MEMORY;

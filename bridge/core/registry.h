@@ -27,6 +27,7 @@ struct presence_info {
     uint16_t sid_len;
     uint16_t kind_len;
     bool bundle;          /* takes `candidates` */
+    bool together;        /* takes messages that travel together */
     struct budget budget; /* what its buffers hold */
     int64_t since_ms;     /* what it said; 0: nothing */
     uint32_t ttl_s;

@@ -272,6 +272,12 @@ static void on_member_message(struct router *r, struct session *s, struct envelo
     }
 }
 
+/* Those wait for each other; everything else goes on from what is already sent. */
+static bool is_forwarded(enum msg_type t)
+{
+    return t >= MSG_INVITE && t <= MSG_SEALED;
+}
+
 void router_message(struct router *r, struct session *s, const char *bytes, size_t len,
                     struct now now)
 {
@@ -289,7 +295,7 @@ void router_message(struct router *r, struct session *s, const char *bytes, size
         return;
     }
     r->metrics.received[FROM_WS][e.type]++;
-    if (e.type != MSG_CANDIDATE)
+    if (!is_forwarded(e.type))
         bundle_send(r);
     if (e.type == MSG_JOIN)
         joining_ask(r, s, &e);

@@ -115,7 +115,8 @@ struct presence {
     uint64_t since_ms;     /* 0: not said */
     uint64_t ttl_s;        /* 0: none */
     uint64_t max_sdp, max_line, max_candidates; /* `limits`; 0: none said */
-    bool bundle;
+    bool bundle;                                /* takes `candidates` */
+    bool together;                              /* takes messages that travel together */
 };
 
 const char *msg_type_name(enum msg_type t); /* "offer" */

@@ -197,8 +197,8 @@ static void put_text(struct buf *b, enum msg_field f, struct text value)
     json_put_text(b, value);
 }
 
-void message_put_waiting(struct buf *b, struct text items, size_t count, struct text call,
-                         struct text id, uint64_t sent_ms)
+void message_put_candidates(struct buf *b, struct text items, size_t count, struct text call,
+                            struct text id, uint64_t sent_ms)
 {
     put_head(b, count == 1 ? MSG_CANDIDATE : MSG_CANDIDATES);
     buf_str(b, count == 1 ? ",\"candidate\":" : ",\"candidates\":[");
@@ -209,6 +209,27 @@ void message_put_waiting(struct buf *b, struct text items, size_t count, struct 
     if (count == 1)
         put_text(b, FIELD_ID, id);
     put_sent(b, sent_ms);
+}
+
+static const char together[] = "{\"type\":\"together\",\"messages\":";
+
+void message_put_together(struct buf *b, struct text items, size_t count)
+{
+    if (count > 1)
+        buf_str(b, together);
+    if (count > 1)
+        buf_char(b, '[');
+    buf_add(b, items.p, text_len(&items));
+    if (count > 1)
+        buf_str(b, "]}");
+}
+
+bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count)
+{
+    size_t head = sizeof together - 1, len = text_len(&payload);
+    struct json_span array = {.p = payload.p + head, .len = len - head - 1, .type = JSON_ARRAY};
+    return len > head + 2 && memcmp(payload.p, together, head) == 0 && payload.p[len - 1] == '}' &&
+           *array.p == '[' && json_known_array(array, messages, max, count);
 }
 
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to)

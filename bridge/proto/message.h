@@ -21,10 +21,16 @@ void message_put_ws(struct buf *b, const struct envelope *e, struct text from);
 void message_put_candidate(struct buf *b, const struct envelope *e, const struct candidate_init *c,
                            struct text from);
 
-/* Checked candidates of one sender, for a peer's inbox: `candidate` for one, `candidates` for more.
+/* Candidates of one sender and call for a peer's inbox: `candidate` for one, `candidates` for more.
  * items: as message_put_candidate_init() writes them, with commas between; id: for a single one. */
-void message_put_waiting(struct buf *b, struct text items, size_t count, struct text call,
-                         struct text id, uint64_t sent_ms);
+void message_put_candidates(struct buf *b, struct text items, size_t count, struct text call,
+                            struct text id, uint64_t sent_ms);
+/* Messages of one sender for a peer's inbox that travel together; a single one as it is. items: as
+ * message_put_mqtt() writes them, with commas between. */
+void message_put_together(struct buf *b, struct text items, size_t count);
+/* What message_put_together() has put together, if it is that: at most max messages. It is taken
+ * apart without a look at what they are. False: it is something else. */
+bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count);
 
 /* {"type":"error",…}, complete. id and to may be empty. */
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to);

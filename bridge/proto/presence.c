@@ -67,6 +67,10 @@ static enum status read_member(struct json_span key, struct json_span v, struct 
     } else if (json_equals(key, "sid")) {
         if (!take_name(v, &out->sid))
             return bad(why, "sid", "the name of a session");
+    } else if (json_equals(key, "together")) {
+        if (v.type != JSON_TRUE && v.type != JSON_FALSE)
+            return bad(why, "together", "true or false");
+        out->together = v.type == JSON_TRUE;
     } else if (json_equals(key, "bundle")) {
         if (v.type != JSON_TRUE && v.type != JSON_FALSE)
             return bad(why, "bundle", "true or false");
