@@ -15,12 +15,13 @@
 static const struct {
     const char *name;
     bool (*run)(const struct options *options, const struct candidate *candidate);
-    unsigned needs; /* what the candidate may not lack */
+    unsigned
+        needs; /* what the candidate may not lack; targets only where a room has more than two */
 } modes[] = {
-    {"latency", mode_latency, 0},
-    {"saturation", mode_saturation, 0},
-    {"burst", mode_burst, 0},
-    {"soak", mode_soak, 0},
+    {"latency", mode_latency, LACKS_TARGETS},
+    {"saturation", mode_saturation, LACKS_TARGETS},
+    {"burst", mode_burst, LACKS_TARGETS},
+    {"soak", mode_soak, LACKS_TARGETS},
     {"idle", mode_idle, 0},
     {"join", mode_join, LACKS_PRESENCE},
     {"fanout", mode_fanout, LACKS_BROADCAST},
@@ -62,12 +63,11 @@ int main(int argc, char **argv)
         wrong("--port", "is missing");
     if (options.mqtt_port == 0 && (candidate->callers_on_mqtt || candidate->callees_on_mqtt))
         wrong("--mqtt-port", "is missing");
-    if (options.room_size > 2 && candidate->lacks & LACKS_TARGETS)
-        wrong("this candidate sends everything to the whole room", "--room-size");
     raise_descriptors();
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(modes[i].name, options.mode) == 0) {
-            if (modes[i].needs & candidate->lacks)
+            unsigned lacks = modes[i].needs & candidate->lacks;
+            if (lacks & ~(unsigned)LACKS_TARGETS || (lacks && options.room_size > 2))
                 wrong("this candidate does not have what the mode needs", options.mode);
             return modes[i].run(&options, candidate) ? 0 : 1;
         }

@@ -7,12 +7,21 @@
 enum { ROOM_SIZE = 10, STORM_SECONDS_MAX = 60 };
 
 static const uint64_t SECOND = 1000000000;
+static const uint64_t AFTERWARDS_NS = 200000000;
 
 static void wait_until_heard(struct world *world, uint64_t all)
 {
     uint64_t end = loop_now_ns() + STORM_SECONDS_MAX * SECOND;
     while (!world->failed && (world->joined < world->count || world->heard < all) &&
            loop_now_ns() < end)
+        world_turn(world, end);
+}
+
+/* Nothing may be taken back. */
+static void listen_on(struct world *world)
+{
+    uint64_t end = loop_now_ns() + AFTERWARDS_NS;
+    while (!world->failed && loop_now_ns() < end)
         world_turn(world, end);
 }
 
@@ -63,6 +72,7 @@ bool mode_join(const struct options *options, const struct candidate *candidate)
     wait_until_heard(&world, all);
     struct window window = measure_end(&world, &begin);
     uint64_t frames = world.presence_frames;
+    listen_on(&world);
     check_heard(&world);
     bool ok = world_settle(&world);
     report(&world, &window, frames, ok);

@@ -43,7 +43,7 @@ static const char usage[] =
     "  --ids 0|1         0           sigbridge: messages ask for an acknowledgement each\n"
     "  --bundle 0|1      0           sigbridge-device: devices understand several candidates\n"
     "                                in a message\n"
-    "  --settle S        3           idle, soak: quiet time before memory is read\n"
+    "  --settle S        3           idle: quiet time before memory is read\n"
     "  --pause MS        20          soak: between two handshakes of a pair\n";
 
 static _Noreturn void wrong(const char *what, const char *value)
