@@ -41,7 +41,10 @@ struct window measure_end(const struct world *world, const struct measure *begin
                        .bytes_in = world->loop.bytes_in - begin->bytes_in,
                        .bytes_out = world->loop.bytes_out - begin->bytes_out};
     for (unsigned i = 0; i < world->options->pid_count; i++) {
-        w.pid_us[i] = (double)(time_of(world->options->pids[i]) - begin->pid_ns[i]) / 1e3;
+        uint64_t ns;
+        if (!cpu_time_ns(world->options->pids[i], &ns)) /* it died, and its sessions tell */
+            continue;
+        w.pid_us[i] = (double)(ns - begin->pid_ns[i]) / 1e3;
         w.all_us += w.pid_us[i];
     }
     return w;
@@ -65,9 +68,8 @@ struct memory measure_memory(const struct options *options)
 {
     struct memory all = {0};
     for (unsigned i = 0; i < options->pid_count; i++) {
-        struct memory one;
-        if (!memory_read(options->pids[i], &one))
-            gone(options->pids[i]);
+        struct memory one = {0};
+        memory_read(options->pids[i], &one);
         all.pss_kib += one.pss_kib;
         all.rss_kib += one.rss_kib;
     }
@@ -76,10 +78,10 @@ struct memory measure_memory(const struct options *options)
 
 uint64_t measure_fds(const struct options *options)
 {
-    uint64_t all = 0, one;
+    uint64_t all = 0;
     for (unsigned i = 0; i < options->pid_count; i++) {
-        if (!memory_count_fds(options->pids[i], &one))
-            gone(options->pids[i]);
+        uint64_t one = 0;
+        memory_count_fds(options->pids[i], &one);
         all += one;
     }
     return all;

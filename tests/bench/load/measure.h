@@ -18,13 +18,13 @@ struct window {
     double pid_us[PIDS_MAX];
 };
 
-/* Both end the program with 2 when a process is not there. */
+/* Ends the program with 2 when a process is not there. */
 struct measure measure_begin(const struct world *world);
 struct window measure_end(const struct world *world, const struct measure *begin);
 
 void window_add(struct window *sum, const struct window *window);
 
-/* Memory of all servers together. */
+/* Memory of all servers together, and descriptors; of one that died, none. */
 struct memory measure_memory(const struct options *options);
 uint64_t measure_fds(const struct options *options);
 

@@ -38,8 +38,8 @@ bool mode_idle(const struct options *options, const struct candidate *candidate)
     struct world world;
     world_init(&world, options, candidate, options->sessions,
                options->room_size ? options->room_size : 2);
-    struct memory before = measure_memory(options);
     struct measure begin = measure_begin(&world);
+    struct memory before = measure_memory(options);
     uint64_t pss_by_pid[PIDS_MAX] = {0};
     double quiet_after = 0;
     bool quiet = false;
