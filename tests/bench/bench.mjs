@@ -10,7 +10,7 @@ import { parseArgs, promisify } from "node:util";
 import { goals, median, medians } from "./figures.mjs";
 import { runLoad } from "./generator.mjs";
 import { KINDS } from "./kinds.mjs";
-import { machine, watchOthers } from "./machine.mjs";
+import { keepAwake, machine, watchOthers } from "./machine.mjs";
 import { plan, withCrowd } from "./plan.mjs";
 import { writePlots } from "./plot.mjs";
 import { start } from "./servers.mjs";
@@ -53,6 +53,7 @@ const { size, figures, growth } = plan(options.form);
 const wanted = figures.filter(({ mode }) => modes.includes(mode));
 const began = Date.now();
 const others = watchOthers();
+const awake = keepAwake();
 const progress = (what) => console.error(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 
 /* ---- measuring ---- */
@@ -76,7 +77,7 @@ async function measure(candidate, server, { mode, args }) {
 
 /* CPU time per message by the part of the candidate that took it, as the generator knows it by pid. */
 function byPart(server, result) {
-  return Object.fromEntries(Object.entries(server.pids).map(([part, pid]) => [part, result.cpuByPid?.[pid] ?? 0]));
+  return Object.fromEntries(Object.entries(server.pids).sort().map(([part, pid]) => [part, result.cpuByPid?.[pid] ?? 0]));
 }
 
 const runs = [];
@@ -177,7 +178,7 @@ const table = medians(runs);
 const parts = Object.fromEntries(Object.entries(partsSeen).map(([candidate, list]) =>
   [candidate, Object.fromEntries(Object.keys(list[0]).map((part) => [part, median(list.map((one) => one[part]))]))]));
 const report = {
-  form: options.form, date: new Date().toISOString(), seconds: (Date.now() - began) / 1000, machine: machine(), meanwhile: others(), plan: { ...size, axes: size.axes.source },
+  form: options.form, date: new Date().toISOString(), seconds: (Date.now() - began) / 1000, machine: { ...machine(), awake }, meanwhile: others(), plan: { ...size, axes: size.axes.source },
   candidates, table, parts, goals: goals({ table, growth: grown, start: startTimes, form: options.form }), growth: grown, start: startTimes, runs,
 };
 const file = join(options.out, "bench.json");

@@ -6,6 +6,7 @@
  * `--under` runs sigbridge's own process, not its broker, under another program such as valgrind. */
 import { parseArgs } from "node:util";
 import { KINDS } from "./kinds.mjs";
+import { keepAwake } from "./machine.mjs";
 import { start } from "./servers.mjs";
 
 const { values, positionals } = parseArgs({
@@ -17,6 +18,7 @@ if (!(kind in KINDS)) {
   console.error(`usage: node tests/bench/serve.mjs KIND --sigbridge PATH [--relay PATH] [--under COMMAND]; KIND: ${Object.keys(KINDS).join(" ")}`);
   process.exit(2);
 }
+keepAwake();
 const server = await start(kind, { ...values, under: values.under.split(" ").filter(Boolean) });
 console.log(`--candidate ${kind} ${server.load.join(" ")}`);
 for (const signal of ["SIGINT", "SIGTERM"]) {

@@ -93,7 +93,7 @@ export function text(report) {
   const percent = (share) => `${(100 * share).toFixed(0)} %`;
   const where = machine.apart ? `servers on core ${machine.serverCore}, generator on core ${machine.generatorCore}` : "servers and generator share the only core there is: compare CPU times, not rates";
   const out = [
-    `${report.form} form, ${machine.cpu}, Linux ${machine.kernel}, mosquitto ${machine.mosquitto}, Node ${machine.node}; ${where}; no TLS.`,
+    `${report.form} form, ${machine.cpu}, Linux ${machine.kernel}, mosquitto ${machine.mosquitto}, Node ${machine.node}; ${where}; ${machine.awake ? "idle cores kept awake" : "idle cores may sleep, and who wakes them pays"}; no TLS.`,
     `Meanwhile other programs used ${percent(meanwhile.others)} of the machine, its host ${percent(meanwhile.host)}. In brackets: multiples of the tutorial server's.`, "",
   ];
   out.push(candidates(report, notes), "");
