@@ -9,16 +9,15 @@ static void opened(struct session *s)
     ws_link_open(s, s->world->options->path);
 }
 
-static void up(struct session *s)
+static void up(struct session *s, const void *context)
 {
+    (void)context;
     world_is_open(s);
 }
 
 static void join(struct session *s)
 {
-    char room[NAME_LENGTH + 1];
-    world_room_name(s, room);
-    const struct span pieces[] = {span_of("{\"type\":\"join\",\"room\":\""), span_of(room),
+    const struct span pieces[] = {span_of("{\"type\":\"join\",\"room\":\""), span_of(s->room_name),
                                   span_of("\",\"peer\":\""), span_of(s->name), span_of("\"}")};
     ws_write(session_out(s), WS_TEXT, pieces, sizeof pieces / sizeof *pieces);
 }
@@ -35,8 +34,9 @@ static void send_message(struct session *s, const struct message *m)
     world->acks_due += id;
 }
 
-static void text(struct session *s, struct span bytes)
+static void text(struct session *s, struct span bytes, const void *context)
 {
+    (void)context;
     struct envelope e;
     if (!envelope_read(bytes, &e)) {
         world_unexpected(s, bytes);
@@ -60,7 +60,7 @@ static void text(struct session *s, struct span bytes)
 
 static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
 {
-    static const struct ws_link_handlers handlers = {up, text};
+    static const struct ws_link_handlers handlers = {up, text, NULL};
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 

@@ -4,56 +4,29 @@
  * presence as well. */
 #include "drivers.h"
 #include "envelope.h"
-#include "mqtt.h"
-#include "ws_link.h"
+#include "mqtt_link.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <assert.h>
 
 #define ROOMS "sigbridge/v1/rooms/"
 
-enum {
-    TOPIC_MAX = 128,
-    PIECES_MAX = ENVELOPE_PIECES + 1,
-    PART_MAX = 1 << 20,
-    HELD_MAX = 64 << 20,
-    PRESENCE_ID = 2,
-    FIRST_ID = 3,
-};
+enum { TOPIC_MAX = 128, PRESENCE_ID = 2 };
 
-struct mqtt_session {
-    uint16_t next_id;
-    uint16_t under_way, most; /* QoS 1 messages without PUBACK; how many the broker allows */
-    bool subscribed, present;
-    struct buf part; /* over WebSocket: what a packet has so far */
-    struct buf held; /* messages that wait for PUBACKs, each behind its length */
-    size_t held_from;
-};
+static_assert((int)PRESENCE_ID < (int)MQTT_LINK_FIRST_ID, "no message has it");
 
+/* ROOMS, the room, and these three behind it. */
 static void topic_of(const struct session *s, char out[TOPIC_MAX], const char *rest,
                      const char *name, const char *last)
 {
-    char room[NAME_LENGTH + 1];
-    world_room_name(s, room);
-    snprintf(out, TOPIC_MAX, ROOMS "%s/%s%s%s", room, rest, name, last);
-}
-
-static void put(struct session *s, const struct span *pieces, size_t count)
-{
-    struct buf *out = session_out(s);
-    if (!s->on_mqtt) {
-        ws_write(out, WS_BINARY, pieces, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        buf_add(out, pieces[i].p, pieces[i].n);
-}
-
-static void put_buf(struct session *s, struct buf *packet)
-{
-    const struct span piece = {packet->data, packet->len};
-    put(s, &piece, 1);
-    buf_release(packet);
+    struct buf topic;
+    buf_init_fixed(&topic, out, TOPIC_MAX);
+    buf_str(&topic, ROOMS);
+    buf_str(&topic, s->room_name);
+    buf_str(&topic, rest);
+    buf_str(&topic, name);
+    buf_str(&topic, last);
+    buf_cstr(&topic);
+    assert(buf_ok(&topic)); /* all names are our own, and short */
 }
 
 /* ---- coming ---- */
@@ -62,35 +35,19 @@ static void connect_to_broker(struct session *s)
 {
     char will[TOPIC_MAX];
     struct buf packet;
-    topic_of(s, will, "peers/", s->name, "/presence");
+    topic_of(s, will, "/peers/", s->name, "/presence");
     buf_init(&packet, 512);
     mqtt_write_connect(&packet, s->name, will);
-    put_buf(s, &packet);
-}
-
-static void opened(struct session *s)
-{
-    s->mqtt = calloc(1, sizeof *s->mqtt);
-    if (!s->mqtt) {
-        world_fail(s, "no memory");
-        return;
-    }
-    s->mqtt->next_id = FIRST_ID;
-    buf_init(&s->mqtt->part, PART_MAX);
-    buf_init(&s->mqtt->held, HELD_MAX);
-    if (s->on_mqtt)
-        connect_to_broker(s);
-    else
-        ws_link_open(s, s->world->options->path);
+    mqtt_link_put_buf(s, &packet);
 }
 
 static void subscribe(struct session *s)
 {
     const struct world *world = s->world;
     char inbox[TOPIC_MAX], presence[TOPIC_MAX], all[TOPIC_MAX];
-    topic_of(s, inbox, "peers/", s->name, "/in/+");
-    topic_of(s, presence, "peers/", "+", "/presence");
-    topic_of(s, all, "all/", "+", "");
+    topic_of(s, inbox, "/peers/", s->name, "/in/+");
+    topic_of(s, presence, "/peers/", "+", "/presence");
+    topic_of(s, all, "/all/", "+", "");
     const char *filters[4] = {inbox};
     size_t n = 1;
     if (world->candidate->no_bridge || s->heard)
@@ -100,7 +57,7 @@ static void subscribe(struct session *s)
     struct buf packet;
     buf_init(&packet, 1024);
     mqtt_write_subscribe(&packet, 1, filters, world->candidate->qos);
-    put_buf(s, &packet);
+    mqtt_link_put_buf(s, &packet);
 }
 
 static void join(struct session *s)
@@ -109,11 +66,11 @@ static void join(struct session *s)
                                                      : "{\"kind\":\"device\"}";
     subscribe(s);
     char topic[TOPIC_MAX], head[MQTT_HEAD_MAX];
-    topic_of(s, topic, "peers/", s->name, "/presence");
+    topic_of(s, topic, "/peers/", s->name, "/presence");
     int qos = s->world->candidate->qos;
     size_t n = mqtt_write_head(head, topic, strlen(presence), qos, true, PRESENCE_ID);
     const struct span pieces[] = {{head, n}, span_of(presence)};
-    put(s, pieces, 2);
+    mqtt_link_put(s, pieces, 2);
     s->mqtt->present = qos == 0;
 }
 
@@ -125,65 +82,17 @@ static void join_if_complete(struct session *s)
 
 /* ---- messages ---- */
 
-static void hold(struct mqtt_session *mqtt, const struct span *pieces, size_t count)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        n += pieces[i].n;
-    buf_add(&mqtt->held, &n, sizeof n);
-    for (size_t i = 0; i < count; i++)
-        buf_add(&mqtt->held, pieces[i].p, pieces[i].n);
-}
-
-static void let_go(struct session *s)
-{
-    struct mqtt_session *mqtt = s->mqtt;
-    if (mqtt->held_from == mqtt->held.len || mqtt->under_way == mqtt->most)
-        return;
-    struct span packet;
-    memcpy(&packet.n, mqtt->held.data + mqtt->held_from, sizeof packet.n);
-    packet.p = mqtt->held.data + mqtt->held_from + sizeof packet.n;
-    put(s, &packet, 1);
-    mqtt->under_way++;
-    mqtt->held_from += sizeof packet.n + packet.n;
-    if (mqtt->held_from == mqtt->held.len) {
-        buf_clear(&mqtt->held);
-        mqtt->held_from = 0;
-    }
-}
-
-static uint16_t take_id(struct mqtt_session *mqtt)
-{
-    uint16_t id = mqtt->next_id;
-    mqtt->next_id = id == UINT16_MAX ? FIRST_ID : (uint16_t)(id + 1);
-    return id;
-}
-
 static void send_message(struct session *s, const struct message *m)
 {
-    struct mqtt_session *mqtt = s->mqtt;
-    char topic[TOPIC_MAX], head[MQTT_HEAD_MAX];
-    struct span pieces[PIECES_MAX];
-    size_t count = 1 + envelope_write(pieces + 1, s->index, m, NULL), payload = 0;
-    for (size_t i = 1; i < count; i++)
-        payload += pieces[i].n;
-    if (m->to) {
-        topic_of(s, topic, "peers/", m->to->name, "/in/");
-        strcat(topic, s->name);
-    } else {
-        topic_of(s, topic, "all/", s->name, "");
-    }
-    int qos = s->world->candidate->qos;
-    pieces[0].p = head;
-    pieces[0].n = mqtt_write_head(head, topic, payload, qos, false, qos ? take_id(mqtt) : 0);
-    if (qos > 0 && mqtt->under_way == mqtt->most) {
-        hold(mqtt, pieces, count);
-        if (!buf_ok(&mqtt->held))
-            world_fail(s, "too many messages wait for the broker's PUBACKs");
-        return;
-    }
-    mqtt->under_way = (uint16_t)(mqtt->under_way + qos);
-    put(s, pieces, count);
+    char topic[TOPIC_MAX], from[NAME_LENGTH + 5] = "/in/";
+    struct span pieces[1 + ENVELOPE_PIECES];
+    size_t count = 1 + envelope_write(pieces + 1, s->index, m, NULL);
+    memcpy(from + 4, s->name, NAME_LENGTH + 1);
+    if (m->to)
+        topic_of(s, topic, "/peers/", m->to->name, from);
+    else
+        topic_of(s, topic, "/all/", s->name, "");
+    mqtt_link_publish(s, topic, pieces, count, s->world->candidate->qos);
 }
 
 /* The level behind `level` in a topic. */
@@ -235,9 +144,7 @@ static void take_message(struct session *s, const struct mqtt_publish *publish, 
 
 static void take_publish(struct session *s, const struct mqtt_publish *publish)
 {
-    char room[NAME_LENGTH + 1];
-    world_room_name(s, room);
-    if (!span_is(level_behind(publish->topic, "/rooms/"), room)) {
+    if (!span_is(level_behind(publish->topic, "/rooms/"), s->room_name)) {
         world_fail(s, "misrouted: topic %.*s", (int)publish->topic.n, publish->topic.p);
         return;
     }
@@ -261,11 +168,8 @@ static void take_puback(struct session *s, const struct mqtt_packet *packet)
     } else if (id == PRESENCE_ID) {
         s->mqtt->present = true;
         join_if_complete(s);
-    } else if (reason >= NOBODY_SUBSCRIBES || s->mqtt->under_way == 0) {
+    } else if (!mqtt_link_acknowledged(s) || reason >= NOBODY_SUBSCRIBES) {
         world_fail(s, "PUBACK %u with reason 0x%02x", id, (unsigned)reason);
-    } else {
-        s->mqtt->under_way--;
-        let_go(s);
     }
 }
 
@@ -290,7 +194,6 @@ static void take_suback(struct session *s, const struct mqtt_packet *packet)
 static void take_packet(struct session *s, const struct mqtt_packet *packet, struct buf *acks)
 {
     struct mqtt_publish publish;
-    s->world->frames++;
     if (packet->type == MQTT_PUBLISH && mqtt_read_publish(packet, &publish)) {
         if (publish.qos > 0)
             mqtt_write_puback(acks, publish.id);
@@ -306,70 +209,23 @@ static void take_packet(struct session *s, const struct mqtt_packet *packet, str
     }
 }
 
-/* All packets that are complete; their PUBACKs go together, behind what was said because of them.
- */
-static size_t take_packets(struct session *s, const unsigned char *bytes, size_t len)
-{
-    struct buf acks;
-    struct mqtt_packet packet;
-    enum mqtt_found found;
-    size_t used = 0;
-    buf_init(&acks, PART_MAX);
-    while ((found = mqtt_read(bytes + used, len - used, &packet)) == MQTT_PACKET) {
-        take_packet(s, &packet, &acks);
-        used += packet.size;
-    }
-    if (acks.len > 0)
-        put_buf(s, &acks);
-    if (found == MQTT_BROKEN) {
-        world_fail(s, "a broken MQTT packet");
-        return len;
-    }
-    return used;
-}
-
-/* ---- bytes ---- */
-
-static void on_payload(struct session *s, struct span bytes)
-{
-    struct buf *part = &s->mqtt->part;
-    bool whole = part->len == 0;
-    if (!whole) {
-        buf_add(part, bytes.p, bytes.n);
-        bytes = (struct span){part->data, part->len};
-    }
-    size_t used = take_packets(s, (const unsigned char *)bytes.p, bytes.n);
-    if (whole)
-        buf_add(part, bytes.p + used, bytes.n - used);
-    else {
-        memmove(part->data, part->data + used, part->len - used);
-        part->len -= used;
-    }
-    if (!buf_ok(part))
-        world_fail(s, "an MQTT packet that is too large");
-}
-
-static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
-{
-    static const struct ws_link_handlers handlers = {connect_to_broker, on_payload};
-    return s->on_mqtt ? take_packets(s, bytes, len) : ws_link_bytes(s, bytes, len, &handlers);
-}
-
 /* With its will, which takes the presence back. */
 static void leave(struct session *s)
 {
     const struct span disconnect = {"\xe0\x02\x04\x00", 4};
-    put(s, &disconnect, 1);
+    mqtt_link_put(s, &disconnect, 1);
 }
 
-static void release(struct session *s)
+static const struct mqtt_link_handlers handlers = {connect_to_broker, take_packet};
+
+static void opened(struct session *s)
 {
-    if (!s->mqtt)
-        return;
-    buf_release(&s->mqtt->part);
-    buf_release(&s->mqtt->held);
-    free(s->mqtt);
-    s->mqtt = NULL;
+    mqtt_link_opened(s, &handlers);
+}
+
+static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
+{
+    return mqtt_link_bytes(s, bytes, len, &handlers);
 }
 
 const struct protocol driver_mqtt = {.opened = opened,
@@ -377,4 +233,4 @@ const struct protocol driver_mqtt = {.opened = opened,
                                      .join = join,
                                      .send = send_message,
                                      .leave = leave,
-                                     .release = release};
+                                     .release = mqtt_link_release};

@@ -14,8 +14,9 @@ static void opened(struct session *s)
     ws_link_open(s, target);
 }
 
-static void up(struct session *s)
+static void up(struct session *s, const void *context)
 {
+    (void)context;
     (void)s; /* OPEN follows */
 }
 
@@ -73,8 +74,9 @@ static bool find_kind(struct span type, enum kind *kind)
     return false;
 }
 
-static void text(struct session *s, struct span bytes)
+static void text(struct session *s, struct span bytes, const void *context)
 {
+    (void)context;
     struct span key, value, type = {bytes.p, 0}, from = type, to = type, payload = type;
     struct json_walk walk = json_enter(bytes);
     while (json_next(&walk, &key, &value))
@@ -99,7 +101,7 @@ static void text(struct session *s, struct span bytes)
 
 static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
 {
-    static const struct ws_link_handlers handlers = {up, text};
+    static const struct ws_link_handlers handlers = {up, text, NULL};
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 

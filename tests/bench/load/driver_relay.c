@@ -8,14 +8,14 @@
 
 static void opened(struct session *s)
 {
-    char room[NAME_LENGTH + 1], target[2 * NAME_LENGTH + 3];
-    world_room_name(s, room);
-    snprintf(target, sizeof target, "/%s/%s", room, s->name);
+    char target[2 * NAME_LENGTH + 3];
+    snprintf(target, sizeof target, "/%s/%s", s->room_name, s->name);
     ws_link_open(s, target);
 }
 
-static void up(struct session *s)
+static void up(struct session *s, const void *context)
 {
+    (void)context;
     world_is_open(s);
 }
 
@@ -31,8 +31,9 @@ static void send_message(struct session *s, const struct message *m)
     ws_write(session_out(s), WS_TEXT, pieces, n);
 }
 
-static void text(struct session *s, struct span bytes)
+static void text(struct session *s, struct span bytes, const void *context)
 {
+    (void)context;
     struct envelope e;
     if (envelope_read(bytes, &e) && e.is_message)
         world_message(s, e.from, e.to, &e.arrival);
@@ -42,7 +43,7 @@ static void text(struct session *s, struct span bytes)
 
 static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
 {
-    static const struct ws_link_handlers handlers = {up, text};
+    static const struct ws_link_handlers handlers = {up, text, NULL};
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 

@@ -9,8 +9,9 @@ static void opened(struct session *s)
     ws_link_open(s, "/socket.io/?EIO=4&transport=websocket");
 }
 
-static void up(struct session *s)
+static void up(struct session *s, const void *context)
 {
+    (void)context;
     (void)s; /* engine.io speaks first */
 }
 
@@ -22,9 +23,7 @@ static void say(struct session *s, const char *packet)
 
 static void join(struct session *s)
 {
-    char room[NAME_LENGTH + 1];
-    world_room_name(s, room);
-    const struct span pieces[] = {span_of("42[\"join\",{\"room\":\""), span_of(room),
+    const struct span pieces[] = {span_of("42[\"join\",{\"room\":\""), span_of(s->room_name),
                                   span_of("\",\"peer\":\""), span_of(s->name), span_of("\"}]")};
     ws_write(session_out(s), WS_TEXT, pieces, sizeof pieces / sizeof *pieces);
 }
@@ -59,8 +58,9 @@ static void take_event(struct session *s, struct span bytes)
     }
 }
 
-static void text(struct session *s, struct span bytes)
+static void text(struct session *s, struct span bytes, const void *context)
 {
+    (void)context;
     if (bytes.n >= 2 && memcmp(bytes.p, "42", 2) == 0)
         take_event(s, bytes);
     else if (bytes.n >= 2 && memcmp(bytes.p, "40", 2) == 0)
@@ -75,7 +75,7 @@ static void text(struct session *s, struct span bytes)
 
 static size_t on_bytes(struct session *s, unsigned char *bytes, size_t len)
 {
-    static const struct ws_link_handlers handlers = {up, text};
+    static const struct ws_link_handlers handlers = {up, text, NULL};
     return ws_link_bytes(s, bytes, len, &handlers);
 }
 

@@ -113,9 +113,8 @@ static void say_mqtt(struct buf *out, const struct session *me)
     static const char answers[] = "\x20\x03\x00\x00\x00"         /* CONNACK */
                                   "\x90\x05\x00\x01\x00\x01\x01" /* SUBACK of two filters */
                                   "\x40\x02\x00\x02";            /* PUBACK of the presence */
-    char room[NAME_LENGTH + 1], topic[128], head[MQTT_HEAD_MAX];
-    world_room_name(me, room);
-    snprintf(topic, sizeof topic, "sigbridge/v1/rooms/%s/peers/%s/in/%s", room, me->name,
+    char topic[128], head[MQTT_HEAD_MAX];
+    snprintf(topic, sizeof topic, "sigbridge/v1/rooms/%s/peers/%s/in/%s", me->room_name, me->name,
              partner_of(me));
     buf_add(out, answers, sizeof answers - 1);
     for (int i = 0; i < EACH_WAY; i++) {
@@ -130,14 +129,32 @@ static void say_mqtt(struct buf *out, const struct session *me)
     }
 }
 
+/* The same in frames that are cut without regard for packets. */
+static void say_mqtt_over_ws(struct buf *out, const struct session *me)
+{
+    enum { EACH = 100 };
+    struct buf packets;
+    buf_init(&packets, SCRIPT_MAX);
+    say_mqtt(&packets, me);
+    buf_str(out, welcome);
+    for (size_t at = 0; at < packets.len; at += EACH)
+        put_frame(out, packets.data + at, packets.len - at < EACH ? packets.len - at : EACH);
+    buf_release(&packets);
+}
+
 /* ---- */
 
 static const struct {
     const char *kind;
     void (*say)(struct buf *out, const struct session *me);
 } scripts[] = {
-    {"sigbridge", say_json},    {"room-server", say_json}, {"relay", say_relay},
-    {"socketio", say_socketio}, {"peerjs", say_peerjs},    {"mosquitto-tcp-1", say_mqtt},
+    {"sigbridge", say_json},
+    {"room-server", say_json},
+    {"relay", say_relay},
+    {"socketio", say_socketio},
+    {"peerjs", say_peerjs},
+    {"mosquitto-tcp-1", say_mqtt},
+    {"mosquitto-ws-1", say_mqtt_over_ws},
 };
 
 /* As the loop does it: what was not used up comes again, with `step` more bytes behind it. */

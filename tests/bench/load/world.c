@@ -55,11 +55,6 @@ static void make_name(char out[NAME_LENGTH + 1], char first, uint32_t n, const c
     snprintf(out, NAME_LENGTH + 1, "%c%05x.%s", first, n & 0xfffff, run);
 }
 
-void world_room_name(const struct session *s, char out[NAME_LENGTH + 1])
-{
-    make_name(out, 'r', s->room, s->world->run);
-}
-
 static struct session *find(struct world *world, struct span name)
 {
     if (name.n != NAME_LENGTH || name.p[0] != 's')
@@ -141,6 +136,7 @@ void world_init(struct world *world, const struct options *options,
         s->conn.fd = -1;
         s->lane.id = i ^ 1;
         make_name(s->name, 's', i, world->run);
+        make_name(s->room_name, 'r', s->room, world->run);
     }
     world->next_beat_ns = loop_now_ns() + BEAT_SECONDS * SECOND;
 }

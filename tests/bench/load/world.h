@@ -35,7 +35,7 @@ struct session {
     struct mqtt_session *mqtt; /* driver_mqtt.c */
     uint8_t *heard;            /* bit per place in the room; NULL: nobody counts */
     uint32_t heard_count;
-    char name[NAME_LENGTH + 1];
+    char name[NAME_LENGTH + 1], room_name[NAME_LENGTH + 1];
 };
 
 struct world {
@@ -79,7 +79,6 @@ void world_turn(struct world *world, uint64_t until_ns);
 void world_close(struct world *world);
 
 uint64_t world_all_heard(const struct world *world); /* `heard`, once all have heard of all */
-void world_room_name(const struct session *s, char out[NAME_LENGTH + 1]);
 
 /* Closes the books of the lanes; then work_is_right() tells. Prints what is wrong. */
 bool world_settle(struct world *world);

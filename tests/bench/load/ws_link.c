@@ -19,7 +19,7 @@ static void on_frame(struct session *s, const struct ws_frame *frame,
     case WS_TEXT:
     case WS_BINARY:
         s->world->frames++;
-        handlers->payload(s, frame->payload);
+        handlers->payload(s, frame->payload, handlers->context);
         break;
     case WS_PING:
         ws_write(session_out(s), WS_PONG, &frame->payload, 1);
@@ -45,7 +45,7 @@ size_t ws_link_bytes(struct session *s, unsigned char *bytes, size_t len,
             return 0;
         s->upgraded = true;
         used = (size_t)answer;
-        handlers->up(s);
+        handlers->up(s, handlers->context);
     }
     struct ws_frame frame;
     enum ws_found found;

@@ -9,8 +9,10 @@
 void ws_link_open(struct session *s, const char *target);
 
 struct ws_link_handlers {
-    void (*up)(struct session *s);                         /* the request was answered */
-    void (*payload)(struct session *s, struct span bytes); /* of a text or binary frame */
+    void (*up)(struct session *s, const void *context); /* the request was answered */
+    /* Of a text or binary frame. */
+    void (*payload)(struct session *s, struct span bytes, const void *context);
+    const void *context;
 };
 
 size_t ws_link_bytes(struct session *s, unsigned char *bytes, size_t len,
