@@ -114,7 +114,9 @@ record() {
 }
 
 report() {
-    perf report -i "$data/perf.data" --stdio "$@" 2>/dev/null | grep -v '^#' | grep -v '^$' | cut -c1-110 | head -n "$lines"
+    # Some versions add two empty columns for cycles that were not counted.
+    perf report -i "$data/perf.data" --stdio "$@" 2>/dev/null | grep -v '^#' | grep -v '^$' |
+        sed 's/ *- *- *$//; s/ *$//' | cut -c1-110 | head -n "$lines"
     printf '\n'
 }
 
@@ -153,7 +155,18 @@ profile_syscalls() {
     wait $loader || die "the generator found something wrong"
     finish
     cat "$data/trace"
-    printf '%s messages, and %s joins of sessions\n' "$(field messages "$data/load")" 128
+    messages=$(field messages "$data/load")
+    printf '%s messages, and 128 sessions that joined and left. Calls for a message:\n' "$messages"
+    # perf trace has a table for each process, strace one for all.
+    awk -v messages="$messages" '
+        function say(who, name, calls) {
+            if (calls / messages >= 0.05)
+                printf "  %-14s %-16s %.2f\n", who, name, calls / messages
+        }
+        / events, / { process = $1 }
+        process && $1 ~ /^[a-z]/ && $2 ~ /^[0-9]+$/ { say(process, $1, $2) }
+        !process && $1 ~ /^[0-9.]+$/ && $NF ~ /^[a-z]/ && $NF != "total" { say("all", $NF, $4) }
+    ' "$data/trace"
 }
 
 # What a start, the joins and the end cost is in both runs, so the difference is the messages'.
