@@ -12,7 +12,20 @@ const END_MS = 10_000;
 const children = new Set();
 const directories = new Set();
 
+/* The state of a process: a letter, Z for one that has ended, or nothing. */
+function stateOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1][0];
+  } catch {
+    return undefined;
+  }
+}
+
+/* Whatever is left is asked to end, because sigbridge then ends its broker, which outlives it otherwise. */
 process.on("exit", () => {
+  for (const child of children) child.kill("SIGTERM");
+  const running = () => [...children].some(({ pid }) => ![undefined, "Z"].includes(stateOf(pid)));
+  for (const end = Date.now() + END_MS; running() && Date.now() < end; ) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   for (const child of children) child.kill("SIGKILL");
   for (const dir of directories) rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 });
