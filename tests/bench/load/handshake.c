@@ -66,8 +66,12 @@ static void on_arrival(struct world *world, struct session *to, const struct arr
         end_if_complete(h, pair_of(h, to));
 }
 
-void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs)
+void handshakes_init(struct handshakes *h, struct world *world, const struct options *options,
+                     const struct candidate *candidate)
 {
+    uint32_t pairs = options->pairs;
+    world_init(world, options, candidate, 2 * pairs + options->idle,
+               options->room_size ? options->room_size : 2);
     *h = (struct handshakes){.world = world, .count = pairs};
     h->pairs = calloc(pairs, sizeof *h->pairs);
     delay_init(&h->pace, (uint64_t)world->options->pace_ms * 1000000u, 2 * pairs);
@@ -83,8 +87,9 @@ void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs)
     world->arrived = on_arrival;
 }
 
-void handshakes_release(struct handshakes *h)
+void handshakes_close(struct handshakes *h)
 {
+    world_close(h->world);
     delay_release(&h->pace);
     free(h->pairs);
 }

@@ -29,9 +29,10 @@ struct handshakes {
     struct delay pace; /* senders whose next candidate is due later */
 };
 
-/* The first `pairs` pairs of the world. */
-void handshakes_init(struct handshakes *h, struct world *world, uint32_t pairs);
-void handshakes_release(struct handshakes *h);
+/* Makes the world as well: --pairs, and behind them --idle sessions, in rooms of --room-size. */
+void handshakes_init(struct handshakes *h, struct world *world, const struct options *options,
+                     const struct candidate *candidate);
+void handshakes_close(struct handshakes *h); /* closes the world, too */
 
 /* False, and the run has failed: too many of this pair are under way. */
 bool handshake_start(struct handshakes *h, struct pair *pair, uint64_t planned_ns);

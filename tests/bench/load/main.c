@@ -7,6 +7,7 @@
 #include "modes.h"
 #include "selftest.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,10 +46,45 @@ static void raise_descriptors(void)
 
 static int self_test(void)
 {
-    bool work = selftest_work(), codecs = selftest_codecs(), drivers = selftest_drivers();
-    bool all = work && codecs && drivers;
+    bool work = selftest_work(), codecs = selftest_codecs(), drivers = selftest_drivers(),
+         figures = selftest_figures();
+    bool all = work && codecs && drivers && figures;
     printf("self-test: %s\n", all ? "all holds" : "FAILED");
     return all ? 0 : 1;
+}
+
+static const struct candidate *find_candidate(const struct options *options)
+{
+    if (!options->candidate)
+        wrong("--candidate", "is missing");
+    const struct candidate *candidate = driver_find(options->candidate);
+    if (!candidate)
+        wrong("--candidate", options->candidate);
+    if (options->port == 0 && !candidate->callers_on_mqtt)
+        wrong("--port", "is missing");
+    if (options->mqtt_port == 0 && (candidate->callers_on_mqtt || candidate->callees_on_mqtt))
+        wrong("--mqtt-port", "is missing");
+    return candidate;
+}
+
+/* What options.c cannot know. */
+static void check(const struct options *options, unsigned needs)
+{
+    struct in_addr address;
+    if (inet_pton(AF_INET, options->host, &address) != 1)
+        wrong("--host is no IPv4 address", options->host);
+    if (options->pid_count == 0)
+        wrong("--pids", "is missing");
+    if (needs & LACKS_TARGETS && options->room_size % 2 == 1)
+        wrong("--room-size", "a pair must not be in two rooms: take an even number");
+}
+
+static bool can(const struct options *options, const struct candidate *candidate, unsigned needs)
+{
+    unsigned lacks = needs & candidate->lacks;
+    if (options->room_size <= 2)
+        lacks &= ~(unsigned)LACKS_TARGETS;
+    return lacks == 0;
 }
 
 int main(int argc, char **argv)
@@ -56,20 +92,15 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "self-test") == 0)
         return self_test();
     struct options options = options_read(argc, argv);
-    const struct candidate *candidate = options.candidate ? driver_find(options.candidate) : NULL;
-    if (!candidate)
-        wrong("--candidate", options.candidate ? options.candidate : "is missing");
-    if (options.port == 0 && !candidate->callers_on_mqtt)
-        wrong("--port", "is missing");
-    if (options.mqtt_port == 0 && (candidate->callers_on_mqtt || candidate->callees_on_mqtt))
-        wrong("--mqtt-port", "is missing");
+    const struct candidate *candidate = find_candidate(&options);
     raise_descriptors();
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (strcmp(modes[i].name, options.mode) == 0) {
-            unsigned lacks = modes[i].needs & candidate->lacks;
-            if (lacks & ~(unsigned)LACKS_TARGETS || (lacks && options.room_size > 2))
-                wrong("this candidate does not have what the mode needs", options.mode);
-            return modes[i].run(&options, candidate) ? 0 : 1;
-        }
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(modes[i].name, options.mode) != 0)
+            continue;
+        check(&options, modes[i].needs);
+        if (!can(&options, candidate, modes[i].needs))
+            wrong("this candidate does not have what the mode needs", options.mode);
+        return modes[i].run(&options, candidate) ? 0 : 1;
+    }
     wrong("unknown mode", options.mode);
 }

@@ -29,11 +29,9 @@ bool mode_burst(const struct options *options, const struct candidate *candidate
 {
     struct world world;
     struct handshakes h;
-    world_init(&world, options, candidate, 2 * options->pairs + options->idle,
-               options->room_size ? options->room_size : 2);
     struct window sum = {0};
     struct histogram whole = {0};
-    handshakes_init(&h, &world, options->pairs);
+    handshakes_init(&h, &world, options, candidate);
     if (world_join_all(&world) && burst(&h, NULL) > 0) {
         h.recording = true;
         for (uint32_t i = 0; i < options->rounds; i++) {
@@ -51,7 +49,6 @@ bool mode_burst(const struct options *options, const struct candidate *candidate
     report_window(&world, &sum);
     report_times(&h.times);
     report_end();
-    handshakes_release(&h);
-    world_close(&world);
+    handshakes_close(&h);
     return ok;
 }

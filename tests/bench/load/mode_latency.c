@@ -33,10 +33,8 @@ bool mode_latency(const struct options *options, const struct candidate *candida
 {
     struct world world;
     struct handshakes h;
-    world_init(&world, options, candidate, 2 * options->pairs + options->idle,
-               options->room_size ? options->room_size : 2);
     struct window window = {0};
-    handshakes_init(&h, &world, options->pairs);
+    handshakes_init(&h, &world, options, candidate);
     if (world_join_all(&world)) {
         struct plan plan = {loop_now_ns(), options->rate, 0};
         run_for(&h, &plan, options->warmup);
@@ -54,7 +52,6 @@ bool mode_latency(const struct options *options, const struct candidate *candida
     report_window(&world, &window);
     report_times(&h.times);
     report_end();
-    handshakes_release(&h);
-    world_close(&world);
+    handshakes_close(&h);
     return ok;
 }

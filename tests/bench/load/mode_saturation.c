@@ -20,10 +20,8 @@ bool mode_saturation(const struct options *options, const struct candidate *cand
 {
     struct world world;
     struct handshakes h;
-    world_init(&world, options, candidate, 2 * options->pairs + options->idle,
-               options->room_size ? options->room_size : 2);
     struct window window = {0};
-    handshakes_init(&h, &world, options->pairs);
+    handshakes_init(&h, &world, options, candidate);
     if (world_join_all(&world)) {
         h.on_end = start_next;
         for (uint32_t i = 0; i < h.count; i++)
@@ -43,7 +41,6 @@ bool mode_saturation(const struct options *options, const struct candidate *cand
     report_window(&world, &window);
     report_times(&h.times);
     report_end();
-    handshakes_release(&h);
-    world_close(&world);
+    handshakes_close(&h);
     return ok;
 }

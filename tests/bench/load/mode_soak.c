@@ -41,11 +41,9 @@ bool mode_soak(const struct options *options, const struct candidate *candidate)
     struct world world;
     struct soak soak = {0};
     struct handshakes *h = &soak.handshakes;
-    world_init(&world, options, candidate, 2 * options->pairs + options->idle,
-               options->room_size ? options->room_size : 2);
     struct window window = {0};
     struct state begin = {0}, end = {0};
-    handshakes_init(h, &world, options->pairs);
+    handshakes_init(h, &world, options, candidate);
     delay_init(&soak.pause, options->pause_ms * (uint64_t)1000000, options->pairs);
     if (world_join_all(&world)) {
         h->on_end = start_later;
@@ -74,7 +72,6 @@ bool mode_soak(const struct options *options, const struct candidate *candidate)
     report_whole("fds", end.fds);
     report_end();
     delay_release(&soak.pause);
-    handshakes_release(h);
-    world_close(&world);
+    handshakes_close(h);
     return ok;
 }

@@ -7,6 +7,7 @@
 bool selftest_work(void);    /* lost, doubled, reordered, misrouted and differing messages */
 bool selftest_codecs(void);  /* JSON, WebSocket and MQTT, in pieces */
 bool selftest_drivers(void); /* what servers say, byte by byte */
+bool selftest_figures(void); /* shares of times, and the order of what is delayed */
 
 /* Prints the row that does not hold, and returns whether it does. */
 bool selftest_row(const char *table, const char *row, bool holds);
