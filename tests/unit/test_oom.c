@@ -23,12 +23,18 @@ enum { PEERS = 4, STEPS = 48, STEP_MAX = 4096, NAMES = 64, HEARS = 4 };
 #define RELAY                "a=candidate:2 1 udp 1 198.51.100.7 6000 typ relay raddr 10.0.0.1 rport 7\\r\\n"
 #define OFFER_OF(candidates) "{\"type\":\"offer\",\"sdp\":\"" SDP("actpass") candidates "\""
 
-/* A step is a digit and what this socket says, which opens it. Or a topic and what somebody
- * publishes there, retained if it is a presence or a status. Or `down` and `up`, the connection to
- * the broker; `wait MS`; `shut N`, a socket; `lose N`, it breaks; `read N`, its client has read
- * all. In what is said and published `$` is a token; `%N` are the members `session` and `secret`
- * that socket N was given, `&N` the same as `sid` and `secret`, `~N` the part of the id that stays.
- * A step with one that was not given is left out. */
+/* With an id, for somebody. */
+#define TRICKLE(to, id)                                                                            \
+    "{\"type\":\"candidate\",\"to\":\"" to "\",\"id\":\"" id "\",\"candidate\":{\"sdpMid\":\"0\"," \
+    "\"candidate\":\"candidate:1 1 udp 2 192.0.2.1 5000 typ host\"}}"
+
+/* A step is a digit and what this socket says, which opens it; behind a `+` the next step
+ * is of the same turn of the loop. Or a topic and what somebody publishes there, retained if it is
+ * a presence or a status. Or `down` and `up`, the connection to the broker; `wait MS`; `shut N`, a
+ * socket; `lose N`, it breaks; `read N`, its client has read all. In what is said and published `$`
+ * is a token; `%N` are the members `session` and `secret` that socket N was given, `&N` the same as
+ * `sid` and `secret`, `~N` the part of the id that stays. A step with one that was not given is
+ * left out. */
 struct scenario {
     const char *name;
     bool tokens, policy;
@@ -75,6 +81,20 @@ static const struct scenario scenarios[] = {
                "0 {\"type\":\"sealed\",\"data\":\"AAAA\",\"to\":\"b\",\"id\":\"8\"}",
                "0 {\"type\":\"bye\",\"to\":\"b\",\"id\":\"9\"}"},
      .hears = {"1\"offer\"", "0\"answer\"", "1\"sealed\"", "1peer-not-found"}},
+    {"a call in few turns",
+     .steps = {"0 " JOIN("a"), "1 " JOIN("b"), R "cam/presence {\"bundle\":true}",
+               "+0 {" OFFER ",\"to\":\"b\",\"id\":\"1\"}", "+0 " TRICKLE("b", "2"),
+               "+0 " TRICKLE("b", "3"), "0 " TRICKLE("b", "2"), "+1 " TRICKLE("a", "4"),
+               "1 {" ANSWER ",\"to\":\"a\",\"id\":\"5\"}", "+0 " TRICKLE("cam", "6"),
+               "+0 " TRICKLE("cam", "7"), "0 " TRICKLE("nobody", "8"), "+0 " TRICKLE("b", "9"),
+               "+0 " TRICKLE("b", "10"), "0 {\"type\":\"leave\",\"id\":\"11\"}",
+               "+1 " TRICKLE("cam", "12"), "+1 " TRICKLE("cam", "13"), "lose 1"},
+     .hears = {"1\"offer\"", "1\"id\":\"3\"", "0\"candidate\"", "1\"id\":\"10\""}},
+    {"a bundle from a device",
+     .steps = {"0 " JOIN("a"), R "cam/presence {}",
+               R "a/in/cam {\"type\":\"together\",\"messages\":[{" OFFER
+                 "},{\"type\":\"candidates\",\"candidates\":[null,null]},{\"type\":\"bye\"}]}"},
+     .hears = {"0\"offer\"", "0\"candidate\":null", "0\"bye\""}},
     {"a call with a device",
      .steps = {"0 " JOIN("a"), R "cam/presence {\"ttl\":60,\"meta\":{\"name\":\"door\"}}",
                "0 {\"type\":\"invite\",\"to\":\"cam\",\"id\":\"1\"}", R "a/in/cam {" OFFER "}",
@@ -282,7 +302,8 @@ static void happen(const char *what, int who)
 static void take(const char *as_written)
 {
     char step[STEP_MAX];
-    if (!fill_in(as_written, step))
+    bool more = *as_written == '+'; /* the turn goes on */
+    if (!fill_in(as_written + more, step))
         return;
     if (*step >= '0' && *step < '0' + PEERS)
         say(*step - '0', step + 2);
@@ -296,7 +317,8 @@ static void take(const char *as_written)
         happen(step, step[5] - '0');
     else
         publish(step);
-    world_settle(&w);
+    if (!more)
+        world_settle(&w);
 }
 
 /* ---- what must hold ---- */
