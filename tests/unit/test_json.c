@@ -1,9 +1,67 @@
 #include "proto/json.h"
 #include "test.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MEMBERS = 8 };
+
+static bool same_span(struct json_span a, struct json_span b)
+{
+    return a.p == b.p && a.len == b.len && a.type == b.type && a.escaped == b.escaped;
+}
+
+/* What the reader says of a container and of all within, the walker says too. */
+static bool walks_the_same(struct json_span container)
+{
+    struct json_member read[MEMBERS], walked[MEMBERS];
+    struct json_span read_items[MEMBERS], walked_items[MEMBERS];
+    size_t n = 99, k = 77;
+    bool same = true;
+    if (container.type == JSON_OBJECT) {
+        same = json_object(container.p, container.len, read, MEMBERS, &n, NULL) == STATUS_OK &&
+               json_known_object(container, walked, MEMBERS, &k) && n == k;
+        for (size_t i = 0; same && i < n; i++)
+            same = same_span(read[i].key, walked[i].key) &&
+                   same_span(read[i].value, walked[i].value) && walks_the_same(read[i].value);
+        same = same && (n == 0 || !json_known_object(container, walked, n - 1, &k));
+    } else if (container.type == JSON_ARRAY) {
+        same = json_array(container.p, container.len, read_items, MEMBERS, &n, NULL) == STATUS_OK &&
+               json_known_array(container, walked_items, MEMBERS, &k) && n == k;
+        for (size_t i = 0; same && i < n; i++)
+            same = same_span(read_items[i], walked_items[i]) && walks_the_same(read_items[i]);
+        same = same && (n == 0 || !json_known_array(container, walked_items, n - 1, &k));
+    }
+    return same;
+}
+
+static bool inside(struct json_span s, const char *text, size_t len)
+{
+    return s.p >= text && s.p + s.len <= text + len;
+}
+
+/* Whatever it is given: in a block of its own, so that a sanitizer sees a byte too far. */
+static bool stays_inside(const char *text, size_t len)
+{
+    struct json_member m[MEMBERS];
+    struct json_span items[MEMBERS];
+    size_t n = 0;
+    bool ok = true;
+    char *exact = malloc(len + !len);
+    assert_non_null(exact);
+    memcpy(exact, text, len);
+    struct json_span all = {.p = exact, .len = len, .type = JSON_OBJECT};
+    (void)json_known_object(all, m, MEMBERS, &n);
+    for (size_t i = 0; i < n; i++)
+        ok = ok && inside(m[i].key, exact, len) && inside(m[i].value, exact, len);
+    ok = ok && n <= MEMBERS;
+    (void)json_known_array(all, items, MEMBERS, &n);
+    for (size_t i = 0; i < n; i++)
+        ok = ok && inside(items[i], exact, len);
+    free(exact);
+    return ok && n <= MEMBERS;
+}
 
 static void verdicts(void **state)
 {
@@ -78,6 +136,152 @@ static void verdicts(void **state)
         /* A shorter text is never read beyond its end: each prefix is refused, not crashed on. */
         for (size_t cut = 0; cut + 1 < strlen(rows[i].text); cut++)
             (void)json_object(rows[i].text, cut, m, MEMBERS, &n, NULL);
+        for (size_t cut = 0; cut <= strlen(rows[i].text); cut++)
+            ROW(rows[i].name, stays_inside(rows[i].text, cut));
+    }
+}
+
+static void what_was_read_once_is_walked_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *text;
+    } rows[] = {
+        {"empty", "[{},[]]"},
+        {"white space everywhere",
+         "[ { \"a\" :\t1 ,\r\n\"b\" : [ ] , \"c\":{ } } , [ 1 , \"x\" ] , null ]"},
+        {"words", "[null,true,false,0,-1,1.5e-3,1E+9]"},
+        {"words at the end", "[{\"a\":null},{\"a\":-1.5e+3},[true]]"},
+        {"empty strings", "[\"\",{\"\":\"\"}]"},
+        {"an escaped quote", "[\"\\\"\",\"a\\\"b\",{\"\\\"\":\"\\\"\"}]"},
+        {"escaped backslashes", "[\"\\\\\",\"\\\\\\\"\",\"a\\\\\"]"},
+        {"an escaped bracket", "[\"\\u005d\",\"\\u0022\",{\"\\u007d\":1}]"},
+        {"brackets in strings", "[{\"]\":\"}\",\"{\":\"[\"},[\"]]\",\"}}\"],\"[\"]"},
+        {"commas and colons in strings", "[{\",\":\":\"},\",\",[\":,\"]]"},
+        {"words in strings", "[\"null\",{\"true\":\"false\"}]"},
+        {"beyond ASCII", "[\"\xc3\xa9\",{\"\xe2\x82\xac\":\"\xf0\x9f\x98\x80\"},\"\x7f\"]"},
+        {"escapes around words of eight bytes",
+         "[\"1234567\\n\",\"12345678\\n\",\"123456789\\n\",\"1234567\xc3\xa9x\"]"},
+        {"strings of each length around eight bytes",
+         "[\"123456\",\"1234567\",\"12345678\",\"123456789\",\"1234567890123456\"]"},
+        {"deep", "[[[[[[[[{\"a\":[{\"b\":[[1],[2]]}]}]]]]]]]]"},
+        {"as many as there may be", "[1,2,3,4,5,6,7,8]"},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct json_span all = {.p = rows[i].text, .len = strlen(rows[i].text), .type = JSON_ARRAY};
+        ROW(rows[i].name, walks_the_same(all));
+        for (size_t cut = 0; cut <= all.len; cut++)
+            ROW(rows[i].name, stays_inside(rows[i].text, cut));
+    }
+}
+
+static void what_nobody_has_read_is_walked_within_its_bounds(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[",
+        "}",
+        "]",
+        "{{{{",
+        "[[[[",
+        "[]]]]",
+        "{\"",
+        "{\"a",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\" ",
+        "{\"a\\",
+        "[\"\\",
+        "{a:1}",
+        "{a}",
+        "{:",
+        "{,",
+        "{,,,,,,,,,,,,}",
+        "[,,,,,,,,,,,,]",
+        "[1 2 3]",
+        "[}",
+        "{]",
+        "[{]}",
+        "{\"a\":}",
+        "{\"a\":,",
+        "{\"a\":]",
+        "{\"a\"1}",
+        "{1:2}",
+        "[\"a\"\"b\"]",
+        "\"\"\"\"\"\"\"\"\"\"\"",
+        "[1,2,3,4,5,6,7,8,9]",
+        "{\"a\":\"b\\\"}",
+        "[tru,nul,-,.]",
+        "[\"\xff\xff\xff\"]",
+        "[\x01\x02]",
+        "[[[[\"]]]]",
+        "{\"a\":{\"b\":\"}}}",
+    };
+    for (size_t i = 0; i < ROWS(texts); i++)
+        for (size_t cut = 0; cut <= strlen(texts[i]); cut++)
+            ROW(texts[i], stays_inside(texts[i], cut));
+    struct json_span nothing = {0};
+    size_t n = 99;
+    assert_true(json_known_array(nothing, NULL, 0, &n));
+    assert_int_equal(n, 0);
+}
+
+/* They are compared by their ends first: what lies between must count too. */
+static void keys_that_look_alike(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *a, *b;
+        bool same;
+    } rows[] = {
+        {"one byte", "a", "b", false},
+        {"one and none", "a", "", false},
+        {"none twice", "", "", true},
+        {"seven bytes", "1234567", "1234567", true},
+        {"seven and eight", "1234567", "12345678", false},
+        {"eight and its double", "12345678", "1234567812345678", false},
+        {"ends the same, the middle not", "12345678a87654321", "12345678b87654321", false},
+        {"ends the same, longer", "12345678a87654321", "12345678aa87654321", false},
+        {"ends that overlap", "123456789", "123456789", true},
+        {"ends that overlap, of other lengths", "aaaaaaaaa", "aaaaaaaaaa", false},
+        {"all the same", "12345678abcdefgh87654321", "12345678abcdefgh87654321", true},
+        {"all the same, one of them escaped", "12345678abcd87654321", "12345678\\u0061bcd87654321",
+         true},
+        {"escaped, and another one", "12345678abcd87654321", "12345678\\u0062bcd87654321", false},
+        {"escaped to the same length", "\\u0061234567", "a234567", true},
+        {"shorter once it is unescaped", "\\n", "n", false},
+        {"case", "12345678A87654321", "12345678a87654321", false},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        char text[256];
+        struct problem why = {0};
+        struct json_member m[MEMBERS];
+        size_t n;
+        snprintf(text, sizeof text, "{\"%s\":1,\"other\":2,\"%s\":3}", rows[i].a, rows[i].b);
+        enum status s = json_object(text, strlen(text), m, MEMBERS, &n, &why);
+        ROW(rows[i].name, (s != STATUS_OK) == rows[i].same);
+        ROW(rows[i].name, s == STATUS_OK || strcmp(why.rule, "json-duplicate") == 0);
+    }
+}
+
+/* Eight bytes at a time or one by one: a quote ends the string too early here, and `\x` is no
+ * escape. */
+static void each_byte_ends_a_plain_run(void **state)
+{
+    (void)state;
+    for (int c = 1; c < 256; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[64] = "{\"a\":\"xxxxxxxxxxxxxxxxxxxx\"}";
+            struct json_member m[1];
+            size_t n;
+            text[6 + at] = (char)c;
+            bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            bool ok = json_object(text, strlen(text), m, 1, &n, NULL) == STATUS_OK;
+            if (ok != plain)
+                fail_msg("byte %d at %zu", c, at);
+        }
     }
 }
 
@@ -204,6 +408,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
+        cmocka_unit_test(what_was_read_once_is_walked_the_same),
+        cmocka_unit_test(what_nobody_has_read_is_walked_within_its_bounds),
+        cmocka_unit_test(keys_that_look_alike),
+        cmocka_unit_test(each_byte_ends_a_plain_run),
         cmocka_unit_test(a_nul_byte_is_no_end),
         cmocka_unit_test(strings_decode),
         cmocka_unit_test(strings_are_written_so_that_they_read_back),
