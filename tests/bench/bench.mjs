@@ -179,7 +179,7 @@ const parts = Object.fromEntries(Object.entries(partsSeen).map(([candidate, list
   [candidate, Object.fromEntries(Object.keys(list[0]).map((part) => [part, median(list.map((one) => one[part]))]))]));
 const report = {
   form: options.form, date: new Date().toISOString(), seconds: (Date.now() - began) / 1000, machine: { ...machine(), awake }, meanwhile: others(), plan: { ...size, axes: size.axes.source },
-  candidates, table, parts, goals: goals({ table, growth: grown, start: startTimes, form: options.form }), growth: grown, start: startTimes, runs,
+  candidates, table, parts, goals: goals({ table, growth: grown, start: startTimes, form: options.form, presences: size.presences }), growth: grown, start: startTimes, runs,
 };
 const file = join(options.out, "bench.json");
 writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`);

@@ -36,7 +36,7 @@ const FLAT = 1.25; // what still counts as flat over three doublings; runs diffe
 
 /* Each goal of the project: what it is, what was measured, what it should be. Without `value` and
  * `reached` it was not measured. */
-export function goals({ table, growth, start, form }) {
+export function goals({ table, growth, start, form, presences }) {
   const get = (figure, candidate, name) => table[figure]?.[candidate]?.[name];
   const ours = (figure, name) => get(figure, "sigbridge", name);
   const ratio = (a, b) => (a === undefined || b === undefined ? undefined : a / b);
@@ -69,6 +69,6 @@ export function goals({ table, growth, start, form }) {
     else most(`${axis}: cost at x${steps.at(-1).factor}, of that at x1`, rise(steps), FLAT, "x");
   }
   most("start to ready, embedded broker", start.readyMs, 300, "ms");
-  most(`${start.presences?.toLocaleString("en") ?? "retained"} retained presences read, start to ready`, start.retainedMs, 2000, "ms");
+  most(`${presences.toLocaleString("en")} retained presences read, start to ready`, start.retainedMs, 2000, "ms");
   return rows;
 }

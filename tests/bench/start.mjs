@@ -52,10 +52,10 @@ const retained = (program, count) =>
     return running.readyMs;
   });
 
-/* {readyMs, retainedMs, presences}, medians of so many starts. */
+/* {readyMs, retainedMs}, medians of so many starts. */
 export async function measureStart(program, { presences, starts }) {
   const times = { empty: [], retained: [] };
   for (let i = 0; i < starts; i++) times.empty.push(await empty(program));
   for (let i = 0; i < Math.ceil(starts / 3); i++) times.retained.push(await retained(program, presences));
-  return { readyMs: median(times.empty), retainedMs: median(times.retained), presences };
+  return { readyMs: median(times.empty), retainedMs: median(times.retained) };
 }

@@ -69,12 +69,13 @@ function parts(report) {
   return markdown(["CPU per message at saturation, us", "servers", "generator"], rows, 2);
 }
 
+/* Those that this run has something to say about. */
 function goalRows(report) {
-  const rows = report.goals.map(({ what, value, limit, unit, sign, reached }) => {
-    const amount = (number) => (unit === "x" ? number.toFixed(2) : `${digits(number)} ${unit}`.trim());
-    return [what, value === undefined ? "not measured" : amount(value), `${sign} ${amount(limit)}`, reached === undefined ? "–" : reached ? "reached" : "not reached"];
-  });
-  return markdown(["goal", "measured", "wanted", ""], rows, 1);
+  const amount = (number, unit) => (unit === "x" ? number.toFixed(2) : `${digits(number)} ${unit}`.trim());
+  const measured = report.goals.filter(({ value }) => value !== undefined);
+  const rows = measured.map(({ what, value, limit, unit, sign, reached }) => [what, amount(value, unit), `${sign} ${amount(limit, unit)}`, reached ? "reached" : "not reached"]);
+  const others = report.goals.length - measured.length;
+  return markdown(["goal", "measured", "wanted", ""], rows, 1) + (others > 0 ? `\n\nNot measured in this run: ${others} other goals.` : "");
 }
 
 function growthRows(report, notes) {
