@@ -5,7 +5,9 @@
 #include "io/store_schema.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { BUSY_STEP_MS = 5 };
 enum { SETTLE_MAX = 256 }; /* unsettled states moved while the mutex is held once */
@@ -281,11 +283,18 @@ static bool work(struct store *s, bool *end)
     return clock_mono_us() < s->retention.due_us || prune(s);
 }
 
+/* On Linux a thread has a priority of its own. What is recorded may wait for what is signaled. */
+static void step_back(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), STORE_NICE);
+}
+
 void *store_writer_main(void *store)
 {
     struct store *s = store;
     bool end = false;
     s->retry_us = STORE_RETRY_MIN_US;
+    step_back();
     while (!end) {
         if (!work(s, &end))
             end = !pause_before_retry(s);
