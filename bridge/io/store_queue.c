@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* A record's head; the texts follow without separators. Records are multiples of 8 bytes, as is the
  * ring, so that at least `size` and `what` fit wherever the ring's end cuts. */
@@ -15,6 +17,9 @@ struct record {
 };
 
 static const uint32_t SKIP = UINT32_MAX;
+
+/* Of an empty queue: what a storm has touched beyond is given back to the system. */
+enum { KEEP_BYTES = 64 << 10 };
 
 void store_event_texts(struct store_event *e, struct text *out[STORE_EVENT_TEXTS])
 {
@@ -95,6 +100,8 @@ bool store_queue_put(struct store_queue *q, const struct store_event *e)
     q->head = (q->head + size) % q->size;
     q->used += size;
     q->count++;
+    size_t end = (size_t)(at - q->ring);
+    q->touched = end > q->touched ? end : q->touched;
     return true;
 }
 
@@ -127,12 +134,25 @@ void store_queue_next(const struct store_queue *q, struct store_cursor *c, struc
     c->count++;
 }
 
+static void give_back(struct store_queue *q)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)q->ring + KEEP_BYTES + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)q->ring + q->touched) / page * page;
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    q->touched = 0;
+}
+
 void store_queue_done(struct store_queue *q, const struct store_cursor *c)
 {
     assert(c->count <= q->count && c->used <= q->used);
     q->tail = c->at;
     q->used -= c->used;
     q->count -= c->count;
-    if (q->count == 0) /* start over: a queue that keeps up stays in the same few pages */
-        q->head = q->tail = q->used = 0;
+    if (q->count)
+        return;
+    q->head = q->tail = q->used = 0; /* a queue that keeps up stays in the same few pages */
+    if (q->touched > 4 * KEEP_BYTES)
+        give_back(q);
 }

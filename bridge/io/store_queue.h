@@ -16,9 +16,10 @@
 struct store_queue {
     unsigned char *ring;
     size_t size;
-    size_t head; /* where the next record goes */
-    size_t tail; /* the oldest record */
-    size_t used; /* bytes, skipped ones at the ring's end included */
+    size_t head;    /* where the next record goes */
+    size_t tail;    /* the oldest record */
+    size_t used;    /* bytes, skipped ones at the ring's end included */
+    size_t touched; /* bytes of the ring that were written since its pages were given back */
     size_t count;
     size_t max_count;
 };

@@ -247,7 +247,7 @@ enum status store_schema_open(const char *path, sqlite3 **out, struct problem *w
          * gives back what a burst made of the WAL file. */
         int rc = sqlite3_exec(db,
                               "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                              "PRAGMA journal_size_limit=16777216",
+                              "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-512",
                               NULL, NULL, NULL);
         if (rc != SQLITE_OK)
             status = store_schema_problem(db, rc, path, why);

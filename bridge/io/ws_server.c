@@ -81,8 +81,8 @@ static const struct lws_protocols protocols[] = {
     {WS_SUBPROTOCOL, callback, sizeof(struct connection), SERVICE_BUFFER, 0, NULL, WRITE_MAX},
     {NULL, NULL, 0, 0, 0, NULL, 0}};
 
-/* We ping by ourselves. By its own policy libwebsockets would keep a timer for each WebSocket, in one
- * sorted list that is walked for each new one and each pong. */
+/* We ping by ourselves. By its own policy libwebsockets would keep a timer for each WebSocket, in
+ * one sorted list that is walked for each new one and each pong. */
 static const lws_retry_bo_t no_pings = {0};
 
 static void on_heartbeat(lws_sorted_usec_list_t *sul)

@@ -20,27 +20,26 @@ enum { CLOSE_REASON_MAX = 123 }; /* RFC 6455 section 5.5 */
 struct ws_socket {
     struct ws_server *server;
     struct lws *wsi;
-    struct client *client;
     void *context; /* the owner's; NULL once it was told that the socket is closed */
     struct link in_all;
     struct link ping;    /* in the server's list of sockets to ping, or of those that owe a pong */
     struct link writing; /* in the server's, when the end of the turn has something to write */
     int64_t ping_at_us;
+    uint64_t mark;      /* of what was written last (core/frame.h) */
+    uint64_t ping_mark; /* of what was written in front of the ping */
+    struct frame *first, *last;
+    uint32_t count, bytes;     /* of these */
+    struct buf *in;            /* pieces of a message; NULL at rest */
+    const char *close_reason;  /* static */
+    const char *ended;         /* why, for the owner */
+    uint16_t close_code;       /* 0: open */
+    unsigned char ping_number; /* what the last one carries: its pong carries it, too */
     bool ping_due;             /* a ping is to be written, because nothing was heard for long, */
     bool confirm_due;          /* or to learn what was read */
     bool ping_out;             /* its pong has not come */
-    unsigned char ping_number; /* what the last one carries: its pong carries it, too */
-    uint64_t mark;             /* of what was written last (core/frame.h) */
-    uint64_t ping_mark;        /* of what was written in front of the ping */
     bool silent;               /* it broke, or is given up because it answers no ping */
     bool peer_ended;           /* its Close came first, */
     bool said_goodbye;         /* and says that it meant to: 1000, 1001, no code */
-    struct frame *first, *last;
-    size_t count, bytes;
-    struct buf in;            /* pieces of a message; empty at rest */
-    int close_code;           /* 0: open */
-    const char *close_reason; /* static */
-    const char *ended;        /* why, for the owner */
 };
 
 /* Holds the frame. False: the queue is full, nothing was added. */

@@ -53,19 +53,17 @@ int ws_traffic_opened(struct ws_server *w, struct lws *wsi, struct connection *c
     list_init(&s->in_all);
     list_init(&s->ping);
     list_init(&s->writing);
-    buf_init(&s->in, w->o.message_max);
     c->socket = s;
     list_add(&w->sockets, &s->in_all);
     w->stats.sockets++;
     w->stats.accepted++;
-    s->client = ws_client_of(wsi);
     heard(s);
     if (w->stats.sockets > w->o.sockets_max) {
         w->stats.refused_full++;
         ws_socket_close(s, 1013, "the bridge is full");
         return 0;
     }
-    struct ws_visit visit = {s->client->visitor, http_token(wsi, w->scratch)};
+    struct ws_visit visit = {ws_client_of(wsi)->visitor, http_token(wsi, w->scratch)};
     s->context = w->events.opened(w->events.arg, s, &visit);
     explicit_bzero(w->scratch, sizeof w->scratch);
     if (!s->context)
@@ -82,12 +80,25 @@ static void tell_violation(struct ws_server *w, struct lws *wsi, const struct ws
     int code = len >= 2 && !s->close_code && !s->peer_ended ? close[0] << 8 | close[1] : 0;
     if (code == LWS_CLOSE_STATUS_PROTOCOL_ERR || code == LWS_CLOSE_STATUS_INVALID_PAYLOAD) {
         w->stats.violations++;
-        ws_log_refusal(w, s->client, "protocol-violation",
+        ws_log_refusal(w, ws_client_of(wsi), "protocol-violation",
                        text_of((const char *)close + 2, (size_t)len - 2));
     } else if (s->close_code == LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE ||
                s->close_code == LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE) {
-        ws_log_refusal(w, s->client, "socket-cut", text_of_str(s->close_reason));
+        ws_log_refusal(w, ws_client_of(wsi), "socket-cut", text_of_str(s->close_reason));
     }
+}
+
+static void drop(struct buf *pieces)
+{
+    if (pieces)
+        buf_release(pieces);
+    free(pieces);
+}
+
+static void drop_pieces(struct ws_socket *s)
+{
+    drop(s->in);
+    s->in = NULL;
 }
 
 void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *c)
@@ -108,9 +119,21 @@ void ws_traffic_closed(struct ws_server *w, struct lws *wsi, struct connection *
     list_remove(&s->ping);
     list_remove(&s->writing);
     ws_queue_clear(s);
-    buf_release(&s->in);
+    drop_pieces(s);
     w->stats.sockets--;
     free(s);
+}
+
+static bool add_piece(struct ws_socket *s, const char *bytes, size_t len)
+{
+    if (!s->in) {
+        s->in = malloc(sizeof *s->in);
+        if (!s->in)
+            return false;
+        buf_init(s->in, s->server->o.message_max);
+    }
+    buf_add(s->in, bytes, len);
+    return buf_ok(s->in);
 }
 
 static void hand_over(struct ws_server *w, struct ws_socket *s, const char *bytes, size_t len)
@@ -130,24 +153,23 @@ int ws_traffic_received(struct ws_server *w, struct lws *wsi, struct ws_socket *
         ws_socket_close(s, 1003, "text frames only");
         return 0;
     }
-    if (s->in.len + len > w->o.message_max) {
+    if ((s->in ? s->in->len : 0) + len > w->o.message_max) {
         w->stats.too_large++;
         ws_socket_close(s, 1009, "the message is too large");
-        buf_release(&s->in);
+        drop_pieces(s);
         return 0;
     }
-    if (whole && s->in.len == 0) {
+    if (whole && !s->in) {
         hand_over(w, s, bytes, len); /* the common case: nothing to put together */
         return 0;
     }
-    buf_add(&s->in, bytes, len);
-    if (!buf_ok(&s->in))
+    if (!add_piece(s, bytes, len))
         return -1;
     if (whole) {
-        struct buf in = s->in;
-        buf_init(&s->in, w->o.message_max);
-        hand_over(w, s, in.data, in.len);
-        buf_release(&in);
+        struct buf *in = s->in;
+        s->in = NULL;
+        hand_over(w, s, in->data, in->len);
+        drop(in);
     }
     return 0;
 }

@@ -126,7 +126,7 @@ void ws_socket_close(void *socket, int code, const char *reason)
     struct ws_socket *s = socket;
     if (s->close_code)
         return;
-    s->close_code = code;
+    s->close_code = (uint16_t)code;
     s->close_reason = reason;
     lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
     lws_callback_on_writable(s->wsi);
@@ -152,7 +152,7 @@ void ws_socket_send(void *socket, struct frame *f)
         return;
     }
     w->stats.slow_readers++;
-    ws_log_refusal(w, s->client, "slow-reader", text_of_str("the send queue is full"));
+    ws_log_refusal(w, ws_client_of(s->wsi), "slow-reader", text_of_str("the send queue is full"));
     ws_write_cut(s, 1013, "too slow: the send queue is full", "slow");
 }
 
