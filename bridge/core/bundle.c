@@ -1,5 +1,6 @@
 #include "core/bundle.h"
 
+#include "core/echo.h"
 #include "core/outbound.h"
 #include "core/router.h"
 #include "proto/message.h"
@@ -49,6 +50,11 @@ static bool takes(const struct bundle *b, enum bundle_way way, const struct deli
            b->count < BUNDLE_MESSAGES_MAX && b->items.len < BUNDLE_BYTES_MAX - 2 * LARGE;
 }
 
+static struct text items_of(const struct bundle *b)
+{
+    return text_of(b->items.data, b->items.len);
+}
+
 static void put(struct router *r, const struct envelope *e, struct session *s)
 {
     struct bundle *b = &r->bundle;
@@ -56,7 +62,10 @@ static void put(struct router *r, const struct envelope *e, struct session *s)
     if (b->count)
         buf_char(&b->items, ',');
     if (b->way == BUNDLE_TOGETHER) {
-        message_put_mqtt(&b->items, e, outbound_stamp(r, s));
+        struct bundle_part *part = &b->parts[b->count];
+        part->at = (uint32_t)b->items.len;
+        part->marks = message_put_mqtt(&b->items, e, outbound_stamp(r, s));
+        part->len = (uint32_t)b->items.len - part->at;
     } else {
         (void)candidate_init_parse(e->field[FIELD_CANDIDATE], &c, NULL); /* checked before */
         message_put_candidate_init(&b->items, &c);
@@ -87,15 +96,23 @@ bool bundle_add(struct router *r, enum bundle_way way, const struct envelope *e,
     return true;
 }
 
-static void put_payload(struct router *r, struct buf *out)
+static void put_together(struct router *r, struct delivery *first, struct session *target)
 {
     struct bundle *b = &r->bundle;
-    struct text items = text_of(b->items.data, b->items.len);
-    if (b->way == BUNDLE_TOGETHER)
-        message_put_together(out, items, b->count);
-    else
-        message_put_candidates(out, items, b->count, delivery_call(b->first), delivery_id(b->first),
-                               outbound_stamp(r, b->session));
+    uint32_t begin = (uint32_t)message_put_together(&r->out, items_of(b), b->count);
+    for (size_t i = 0; i < b->count; i++)
+        b->parts[i].at += begin;
+    if (target && target->state == SESSION_JOINED && buf_ok(&r->out))
+        echo_keep(r, target, first, text_of(r->out.data, r->out.len), b->parts, b->count);
+}
+
+static void empty(struct bundle *b)
+{
+    b->way = BUNDLE_NONE;
+    b->session = NULL;
+    b->first = b->last = NULL;
+    b->count = 0;
+    buf_clear(&b->items);
 }
 
 void bundle_send(struct router *r)
@@ -105,16 +122,17 @@ void bundle_send(struct router *r)
     struct delivery *first = b->first;
     if (b->way == BUNDLE_NONE)
         return;
+    const struct peer *target = registry_peer(s->peer->room, delivery_to(first));
     buf_clear(&r->topic);
     topic_inbox(&r->topic, r->o.prefix, room_name(s->peer->room), delivery_to(first),
                 peer_name(s->peer));
     buf_clear(&r->out);
-    put_payload(r, &r->out);
-    b->way = BUNDLE_NONE;
-    b->session = NULL;
-    b->first = b->last = NULL;
-    b->count = 0;
-    buf_clear(&b->items);
+    if (b->way == BUNDLE_TOGETHER)
+        put_together(r, first, target ? target->session : NULL);
+    else
+        message_put_candidates(&r->out, items_of(b), b->count, delivery_call(first),
+                               delivery_id(first), outbound_stamp(r, s));
+    empty(b);
     enum status status = router_publish_out(r, false, 0, first);
     if (status != STATUS_OK)
         outbound_unsent(r, first, status);

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "core/delivery.h"
+#include "proto/message.h"
 
 struct router;
 
@@ -22,11 +23,18 @@ enum {
 
 enum bundle_way { BUNDLE_NONE, BUNDLE_CANDIDATES, BUNDLE_TOGETHER };
 
+/* One message of a publication: where it stands there. */
+struct bundle_part {
+    uint32_t at, len;
+    struct message_marks marks;
+};
+
 struct bundle {
     enum bundle_way way; /* BUNDLE_NONE: it is empty */
     struct session *session;
     struct delivery *first, *last;
     size_t count;
+    struct bundle_part parts[BUNDLE_MESSAGES_MAX]; /* of BUNDLE_TOGETHER, in `items` */
     struct buf items; /* with commas between: messages, or what candidates are */
 };
 

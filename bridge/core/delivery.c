@@ -1,5 +1,6 @@
 #include "core/delivery.h"
 
+#include "core/echo.h"
 #include "core/session.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct delivery *delivery_create(struct session *s, enum msg_type type, struct t
         return NULL;
     d->session = s;
     d->with = NULL;
+    d->echo = NULL;
     d->type = type;
     d->started_us = now_us;
     d->id_len = put(d, 0, id);
@@ -34,6 +36,7 @@ struct delivery *delivery_create(struct session *s, enum msg_type type, struct t
 
 void delivery_destroy(struct delivery *d)
 {
+    echo_drop(d->echo);
     list_remove(&d->in_session);
     free(d);
 }

@@ -16,6 +16,7 @@ struct session;
 struct delivery {
     struct session *session; /* NULL: it ended meanwhile, or the message is the bridge's */
     struct delivery *with;   /* of the next message that travels in the same publication */
+    struct echo *echo;       /* of the publication whose first one it is; NULL: none is kept */
     struct link in_session;
     int64_t started_us;
     enum msg_type type;

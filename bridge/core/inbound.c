@@ -1,6 +1,6 @@
 #include "core/inbound.h"
 
-#include "core/bundle.h"
+#include "core/echo.h"
 #include "core/handover.h"
 #include "core/roster.h"
 #include "core/takeover.h"
@@ -45,18 +45,29 @@ static bool agrees(const struct envelope *e, const struct topic *t, struct probl
     return true;
 }
 
+static bool is_expected(const struct session *s, enum msg_type type, struct text from,
+                        struct text call)
+{
+    return type != MSG_ANSWER || calls_waiting(&s->calls, from, call, CALL_OUT);
+}
+
+static void note_order(struct session *s, enum msg_type type, struct text from, struct text call)
+{
+    if (type == MSG_OFFER)
+        (void)calls_offer(&s->calls, from, call, CALL_IN);
+    else if (type == MSG_ANSWER || type == MSG_BYE)
+        calls_clear(&s->calls, from, call);
+}
+
 static bool in_order(struct session *s, const struct envelope *e, struct text from,
                      struct text call, struct problem *why)
 {
-    if (e->type == MSG_ANSWER && !calls_waiting(&s->calls, from, call, CALL_OUT)) {
+    if (!is_expected(s, e->type, from, call)) {
         problem_set(why, STATUS_UNEXPECTED_ANSWER, 0, NULL,
                     "no offer to this peer and call waits for an answer");
         return false;
     }
-    if (e->type == MSG_OFFER)
-        (void)calls_offer(&s->calls, from, call, CALL_IN);
-    else if (e->type == MSG_ANSWER || e->type == MSG_BYE)
-        calls_clear(&s->calls, from, call);
+    note_order(s, e->type, from, call);
     return true;
 }
 
@@ -139,10 +150,10 @@ static bool is_marked(const struct envelope *e)
     return e->sent_ms || envelope_has(e, FIELD_ID);
 }
 
-/* Has it come before? */
-static bool again(struct router *r, struct seen *seen, const struct envelope *e, uint64_t digest)
+/* Has this marked message come before? */
+static bool again(struct router *r, struct seen *seen, uint64_t digest)
 {
-    if (!is_marked(e) || !seen_before(seen, digest, r->now.mono_us))
+    if (!seen_before(seen, digest, r->now.mono_us))
         return false;
     r->metrics.redelivered++;
     return true;
@@ -156,10 +167,11 @@ static void to_session(struct router *r, struct session *s, const struct topic *
     char call_bytes[NAME_MAX_BYTES];
     uint64_t digest = seen_digest(t->from, payload);
     bool ok = read(r, t, payload, SIDE_PEER, &e, &why);
-    if (ok && is_marked(&e))
+    if (ok && is_marked(&e)) {
         handover_note(s, digest);
-    if (ok && again(r, &s->seen, &e, digest))
-        return;
+        if (again(r, &s->seen, digest))
+            return;
+    }
     if (!ok || !in_order(s, &e, t->from, envelope_plain(&e, FIELD_CALL, call_bytes), &why)) {
         refuse(r, t, &e, &why);
         return;
@@ -205,11 +217,52 @@ static void to_bridge(struct router *r, const struct topic *t, struct text paylo
     answer_ice_servers(r, t, &e);
 }
 
-static void to_peer(struct router *r, const struct topic *t, struct text payload)
+/* One message of an echo. d: its delivery, which knows what it is. */
+static void deliver_again(struct router *r, struct session *s, const struct topic *t,
+                          const char *message, const struct bundle_part *part,
+                          const struct delivery *d)
+{
+    struct text whole = text_of(message, part->len);
+    if (!is_expected(s, d->type, t->from, delivery_call(d))) {
+        to_session(r, s, t, whole);
+        return;
+    }
+    uint64_t digest = seen_digest(t->from, whole);
+    handover_note(s, digest);
+    if (again(r, &s->seen, digest))
+        return;
+    note_order(s, d->type, t->from, delivery_call(d));
+    r->metrics.received[FROM_MQTT][d->type]++;
+    roster_flush_room(r, s->peer->room);
+    buf_clear(&r->out);
+    message_put_again(&r->out, message, part->marks, t->from);
+    deliver(r, s);
+}
+
+static bool is_echo(struct router *r, struct session *s, const struct topic *t, struct text payload)
+{
+    struct echo *echo = echo_find(s, t, payload);
+    if (!echo)
+        return false;
+    const struct delivery *d = echo_first(echo);
+    for (size_t i = 0; d; i++, d = d->with) {
+        const struct bundle_part *part = echo_part(echo, i);
+        deliver_again(r, s, t, payload.p + part->at, part, d);
+    }
+    echo_drop(echo);
+    return true;
+}
+
+static struct session *session_of(struct router *r, const struct topic *t)
 {
     struct room *room = registry_room(&r->registry, t->room);
     struct peer *p = room ? registry_peer(room, t->peer) : NULL;
-    struct session *s = p ? p->session : NULL;
+    return p ? p->session : NULL;
+}
+
+static void to_peer(struct router *r, const struct topic *t, struct text payload)
+{
+    struct session *s = session_of(r, t);
     if (s && s->state == SESSION_RESUMING)
         takeover_hear(r, s, t, payload);
     else if (s && s->state == SESSION_JOINED)
@@ -227,6 +280,9 @@ void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
             to_bridge(r, t, payload);
         return;
     }
+    struct session *s = session_of(r, t);
+    if (s && s->state == SESSION_JOINED && is_echo(r, s, t, payload))
+        return;
     if (!message_apart(payload, messages, BUNDLE_MESSAGES_MAX, &n)) {
         to_peer(r, t, payload);
         return;
@@ -277,7 +333,7 @@ void inbound_all(struct router *r, const struct topic *t, struct text payload)
         return;
     }
     uint64_t digest = seen_digest(t->from, payload);
-    if (again(r, &room->seen, &e, digest))
+    if (is_marked(&e) && again(r, &room->seen, digest))
         return;
     r->metrics.received[FROM_MQTT][e.type]++;
     roster_flush_room(r, room);

@@ -107,8 +107,9 @@ struct router {
     struct log_budget too_fast; /* sessions closed for their rate, the same */
 
     struct bundle bundle;
-    struct buf out;   /* a message being written; empty between entries */
-    struct buf topic; /* a topic being written */
+    size_t echo_bytes; /* of all that echo.h keeps */
+    struct buf out;    /* a message being written; empty between entries */
+    struct buf topic;  /* a topic being written */
     struct transit transit;
     char *scratch; /* an SDP being checked */
     size_t scratch_size;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "core/delivery.h"
+#include "core/echo.h"
 #include "core/handover.h"
 #include "core/membership.h"
 #include "core/takeover.h"
@@ -33,6 +34,7 @@ void session_destroy(struct session *s)
     struct link *l;
     while ((l = list_first(&s->deliveries)))
         delivery_orphan(LIST_ITEM(l, struct delivery, in_session));
+    echo_drop_all(s);
     list_remove(&s->in_all);
     list_remove(&s->in_room);
     list_remove(&s->timer);

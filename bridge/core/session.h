@@ -38,6 +38,7 @@ enum session_state {
 
 struct takeover;
 struct handover;
+struct echo;
 
 struct session {
     enum session_state state;
@@ -58,6 +59,7 @@ struct session {
     struct link timer;      /* in one of the router's timer lists */
     int64_t deadline_us;    /* of that list */
     struct link deliveries; /* struct delivery, in_session */
+    struct echo *echoes;    /* of what is on its way to it, in order */
     struct calls calls;
     struct recent recent;
     struct seen seen;     /* what came for it from MQTT */

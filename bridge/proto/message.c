@@ -161,12 +161,25 @@ static void put_sent(struct buf *b, uint64_t sent_ms)
     buf_char(b, '}');
 }
 
-void message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms)
+struct message_marks message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms)
 {
+    struct message_marks marks;
+    size_t from = b->len;
     put_head(b, e->type);
+    marks.body = b->len - from;
     put_body(b, e);
     put_common(b, e);
+    marks.end = b->len - from;
     put_sent(b, sent_ms);
+    return marks;
+}
+
+void message_put_again(struct buf *b, const char *message, struct message_marks marks,
+                       struct text from)
+{
+    buf_add(b, message, marks.body);
+    put_from(b, from);
+    buf_add(b, message + marks.body, marks.end - marks.body);
 }
 
 void message_put_ws(struct buf *b, const struct envelope *e, struct text from)
@@ -213,15 +226,17 @@ void message_put_candidates(struct buf *b, struct text items, size_t count, stru
 
 static const char together[] = "{\"type\":\"together\",\"messages\":";
 
-void message_put_together(struct buf *b, struct text items, size_t count)
+size_t message_put_together(struct buf *b, struct text items, size_t count)
 {
     if (count > 1)
         buf_str(b, together);
     if (count > 1)
         buf_char(b, '[');
+    size_t begin = b->len;
     buf_add(b, items.p, text_len(&items));
     if (count > 1)
         buf_str(b, "]}");
+    return begin;
 }
 
 bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count)

@@ -10,14 +10,22 @@
 
 #include <stdint.h>
 
+/* Where, from the beginning of a message, what both sides get to see begins and ends. */
+struct message_marks {
+    size_t body, end;
+};
+
 /* A checked message for a peer's inbox on MQTT. The topic names both ends, so the payload does not.
  */
-void message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms);
+struct message_marks message_put_mqtt(struct buf *b, const struct envelope *e, uint64_t sent_ms);
 
 /* A checked message for a WebSocket, `from` stamped by us, without the closing brace: the session
  * adds
  * `,"seq":N}`. For MSG_CANDIDATES call message_put_candidate() once per candidate instead. */
 void message_put_ws(struct buf *b, const struct envelope *e, struct text from);
+/* The same from what message_put_mqtt() has written. */
+void message_put_again(struct buf *b, const char *message, struct message_marks marks,
+                       struct text from);
 void message_put_candidate(struct buf *b, const struct envelope *e, const struct candidate_init *c,
                            struct text from);
 
@@ -26,8 +34,8 @@ void message_put_candidate(struct buf *b, const struct envelope *e, const struct
 void message_put_candidates(struct buf *b, struct text items, size_t count, struct text call,
                             struct text id, uint64_t sent_ms);
 /* Messages of one sender for a peer's inbox that travel together; a single one as it is. items: as
- * message_put_mqtt() writes them, with commas between. */
-void message_put_together(struct buf *b, struct text items, size_t count);
+ * message_put_mqtt() writes them, with commas between. Where they begin. */
+size_t message_put_together(struct buf *b, struct text items, size_t count);
 /* What message_put_together() has put together, if it is that: at most max messages. It is taken
  * apart without a look at what they are. False: it is something else. */
 bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count);
