@@ -32,6 +32,7 @@ struct ws_socket {
     struct buf *in;            /* pieces of a message; NULL at rest */
     const char *close_reason;  /* static */
     const char *ended;         /* why, for the owner */
+    uint32_t unasked;          /* bytes written since the kernel was asked whether it has room */
     uint16_t close_code;       /* 0: open */
     unsigned char ping_number; /* what the last one carries: its pong carries it, too */
     bool ping_due;             /* a ping is to be written, because nothing was heard for long, */

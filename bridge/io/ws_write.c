@@ -10,6 +10,8 @@ enum {
     CLOSE_TIMEOUT_S = 3,               /* for a peer that does not let us write our Close */
     FRAME_ALONE = WS_GATHER_BYTES / 4, /* not copied to be written with others */
     HEADER_MAX = 10,                   /* RFC 6455 section 5.2, unmasked */
+    UNASKED_MAX = 16 * 1024,           /* with one more write less than what POLLOUT means */
+    UNASKED_WRITE = 1024,              /* what the kernel keeps beside the bytes of a write */
     TEXT = 0x81,
     PING = 0x89 /* FIN and the opcode */
 };
@@ -32,6 +34,7 @@ static unsigned char *put_header(unsigned char *payload, size_t len)
  * is, also on a WebSocket; what the kernel does not take it keeps, in front of all that follows. */
 static bool write_bytes(struct ws_socket *s, unsigned char *bytes, size_t len)
 {
+    s->unasked += (uint32_t)len + UNASKED_WRITE;
     return lws_write(s->wsi, bytes, len, LWS_WRITE_HTTP) == (int)len;
 }
 
@@ -90,10 +93,23 @@ static bool write_together(struct ws_socket *s)
     return write_bytes(s, bytes, len);
 }
 
+/* What the kernel took in part, libwebsockets must send before it can answer a Close: it would cut
+ * the connection instead, and whoever said goodbye would count as lost. So the kernel is asked, but
+ * not for each message: while it says POLLOUT a third of its buffer is free. */
+static bool has_room(struct ws_socket *s)
+{
+    if (s->unasked < UNASKED_MAX)
+        return !lws_partial_buffered(s->wsi);
+    if (lws_send_pipe_choked(s->wsi))
+        return false;
+    s->unasked = 0;
+    return true;
+}
+
 /* Until nothing waits, or the kernel takes no more. False: the connection broke. */
 static bool write_all(struct ws_socket *s)
 {
-    while ((s->first || ping_wanted(s)) && !lws_partial_buffered(s->wsi)) {
+    while ((s->first || ping_wanted(s)) && has_room(s)) {
         bool alone = s->first &&
                      (s->first->len > FRAME_ALONE || (!s->first->next_queued && !ping_wanted(s)));
         if (!(alone ? write_alone(s) : write_together(s)))
@@ -196,6 +212,7 @@ int ws_write_writable(struct lws *wsi, struct ws_socket *s)
 {
     if (!s)
         return 0;
+    s->unasked = 0;
     if (!write_all(s))
         return -1;
     if (s->first || ping_wanted(s)) {
