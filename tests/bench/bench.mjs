@@ -68,7 +68,7 @@ if (modes.includes("start") && candidates.includes("sigbridge")) {
   startTimes = await measureStart(options.sigbridge, size).catch((error) => ({ error: error.message }));
   if (startTimes.error) progress(startTimes.error);
 }
-const grown = modes.includes("growth") ? await measuring.growth(growth, candidates, size.rounds) : [];
+const grown = modes.includes("growth") ? await measuring.growth(growth, candidates) : [];
 
 const { runs } = measuring;
 const table = medians(runs);

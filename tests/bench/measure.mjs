@@ -41,14 +41,18 @@ export class Measuring {
     }
   }
 
-  /* Rows of growth: {axis, candidate, unit, linear, steps: [{factor, n, and cost, costs or error}]}. */
-  async growth(axes, candidates, rounds) {
+  /* Rows of growth: {axis, candidate, unit, linear, steps: [{factor, n, costs, and cost or error}]}. A round
+   * goes over all steps, so that what disturbs for a while does not meet one of them alone. */
+  async growth(axes, candidates) {
     const rows = [];
     for (const axis of axes) {
       for (const candidate of axis.kinds.filter((kind) => candidates.includes(kind))) {
         this.#progress(`growth: ${axis.name}, ${candidate}`);
-        const steps = [];
-        for (const { factor, n } of axis.steps) steps.push({ factor, n, ...(await this.#step(axis, candidate, n, rounds)) });
+        const steps = axis.steps.map((step) => ({ ...step, costs: [] }));
+        for (let round = 0; round < axis.rounds; round++) {
+          for (const step of steps) await this.#step(axis, candidate, step);
+        }
+        for (const step of steps) if (step.error === undefined) step.cost = median(step.costs);
         rows.push({ axis: axis.name, candidate, unit: axis.unit, linear: axis.linear ?? false, steps });
       }
     }
@@ -71,26 +75,22 @@ export class Measuring {
     this.runs.push({ figure: figure.key, candidate, round, took, ...outcome });
   }
 
-  async #step(axis, candidate, n, rounds) {
-    const costs = [];
-    let trouble;
+  async #step(axis, candidate, step) {
     const failed = (error) => {
-      trouble = error;
+      step.error = error;
     };
-    for (let round = 0; round < rounds && trouble === undefined; round++) {
-      await this.#withServer(
-        candidate,
-        async (server) => {
-          const crowd = await withCrowd(axis, server.mqtt, n);
-          const { result, error } = await runLoad(this.#programs.load, { candidate, server, mode: axis.mode, args: axis.args(n) });
-          crowd.end();
-          if (result) costs.push(result[axis.cost]);
-          else failed(error);
-        },
-        failed,
-      );
-    }
-    return trouble === undefined ? { cost: median(costs), costs } : { error: trouble };
+    if (step.error !== undefined) return;
+    await this.#withServer(
+      candidate,
+      async (server) => {
+        const crowd = await withCrowd(axis, server.mqtt, step.n);
+        const { result, error } = await runLoad(this.#programs.load, { candidate, server, mode: axis.mode, args: axis.args(step.n) });
+        crowd.end();
+        if (result) step.costs.push(result[axis.cost]);
+        else failed(error);
+      },
+      failed,
+    );
   }
 
   /* How many memberships are in sigbridge's database, once it has taken what it was given. */

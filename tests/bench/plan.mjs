@@ -18,13 +18,13 @@ const SIZES = {
   smoke: {
     rounds: 1, repeats: 1, seconds: 0.2, latencySeconds: 0.2, warmup: 0, settle: 0.2,
     pairs: 4, idle: 20, rate: 50, bursts: [5], burstRounds: 1, smallBurstRounds: 1, fanOut: 10, sessions: [40], storm: [20, 5], room: 20, soak: 0.2,
-    starts: 1, presences: 200, growthSeconds: 0.1, steps: [1, 2], unit: 0.01, idleBase: 1000,
+    starts: 1, presences: 200, growthSeconds: 0.1, noisyRounds: 1, steps: [1, 2], unit: 0.01, idleBase: 1000,
     large: ALL, fanned: ALL, idleKinds: ["sigbridge", "mosquitto-tcp-1", "room-server"], oneRoom: ALL, grown: ["sigbridge"], axes: /^(idle sessions|devices|members that)/,
   },
   quick: {
     rounds: 1, repeats: 3, seconds: 0.4, latencySeconds: 1.2, warmup: 0.2, settle: 0.4,
     pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 1, smallBurstRounds: 3, fanOut: 100, sessions: [5000], storm: [2000, 10], room: 1000, soak: 0,
-    starts: 3, presences: 50_000, growthSeconds: 0.4, steps: DOUBLING, unit: 1, idleBase: 500,
+    starts: 3, presences: 50_000, growthSeconds: 0.3, noisyRounds: 2, steps: DOUBLING, unit: 1, idleBase: 500,
     large: ["sigbridge", "mosquitto-ws-1", "mosquitto-tcp-1", "room-server"], fanned: ALL.filter((kind) => !kind.endsWith("-0")),
     idleKinds: ["sigbridge", "mosquitto-tcp-1", "room-server", "node-bridge"], oneRoom: ["sigbridge"], grown: ["sigbridge"],
     axes: /^(idle sessions|devices in|members|subscriptions)/,
@@ -32,7 +32,7 @@ const SIZES = {
   full: {
     rounds: 3, repeats: 1, seconds: 5, latencySeconds: 10, warmup: 2, settle: 3,
     pairs: 64, idle: 1000, rate: 100, bursts: [1000, 100], burstRounds: 9, smallBurstRounds: 29, fanOut: 100, sessions: [5000, 16_000], storm: [2000, 10], room: 1000, soak: 60,
-    starts: 9, presences: 50_000, growthSeconds: 3, steps: DOUBLING, unit: 1, idleBase: 1000,
+    starts: 9, presences: 50_000, growthSeconds: 3, noisyRounds: 3, steps: DOUBLING, unit: 1, idleBase: 1000,
     large: ALL, fanned: ALL, idleKinds: ALL, oneRoom: ALL, grown: BOTH, axes: /./,
   },
 };
@@ -71,16 +71,17 @@ function growth(size) {
   const perMessage = { cost: "cpuUsPerMessage", unit: "us of CPU per message" };
   const axis = (name, mode, kinds, base, args, more = perMessage) => ({
     name, mode, kinds: kinds.filter((kind) => size.grown.includes(kind)),
-    steps: steps.map((factor) => ({ factor, n: factor * of(base) })), args: (n) => options(args(n)), ...more,
+    steps: steps.map((factor) => ({ factor, n: factor * of(base) })), args: (n) => options(args(n)), rounds: size.rounds, ...more,
   });
   const steady = { pairs: of(16), seconds, warmup };
+  const noisy = { ...perMessage, rounds: size.noisyRounds };
   const all = [
     axis("idle sessions", "latency", BOTH, size.idleBase, (n) => ({ idle: n, rate: 500, seconds, warmup })),
-    axis("pairs that talk", "saturation", BOTH, 16, (n) => ({ pairs: n, seconds, warmup })),
+    axis("pairs that talk", "saturation", BOTH, 16, (n) => ({ pairs: n, seconds, warmup }), noisy),
     axis("pairs at the same instant", "burst", BOTH, 125, (n) => ({ pairs: n, rounds: size.burstRounds })),
-    axis("members of a room, per delivery of a broadcast", "fanout", BOTH, 25, (n) => ({ "room-size": n, seconds, warmup })),
-    axis("devices in other rooms", "saturation", ["sigbridge"], 1000, () => steady, { ...perMessage, crowd: (crowd, n) => crowd.present(n) }),
-    axis("subscriptions of others", "saturation", ["sigbridge"], 1000, () => steady, { ...perMessage, crowd: (crowd, n) => crowd.subscribe(n) }),
+    axis("members of a room, per delivery of a broadcast", "fanout", BOTH, 25, (n) => ({ "room-size": n, seconds, warmup }), noisy),
+    axis("devices in other rooms", "saturation", ["sigbridge"], 1000, () => steady, { ...noisy, crowd: (crowd, n) => crowd.present(n) }),
+    axis("subscriptions of others", "saturation", ["sigbridge"], 1000, () => steady, { ...noisy, crowd: (crowd, n) => crowd.subscribe(n) }),
     axis("sessions, memory of each", "idle", BOTH, 1000, (n) => ({ sessions: n, settle }), { cost: "bytesPerSession", unit: "bytes per session" }),
     axis("sessions that join rooms of ten", "join", BOTH, 500, (n) => ({ sessions: n, "room-size": 10 }), { cost: "cpuUsPerJoin", unit: "us of CPU per join" }),
     axis("members that join one room at once", "join", BOTH, 125, (n) => ({ sessions: n, "room-size": n }),

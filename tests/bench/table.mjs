@@ -97,7 +97,7 @@ export function text(report) {
     `${report.form} form, ${machine.cpu}, Linux ${machine.kernel}, mosquitto ${machine.mosquitto}, Node ${machine.node}; ${where}; ${machine.awake ? "idle cores kept awake" : "idle cores may sleep, and who wakes them pays"}; no TLS.`,
     `Meanwhile other programs used ${percent(meanwhile.others)} of the machine, its host ${percent(meanwhile.host)}. In brackets: multiples of the tutorial server's.`, "",
   ];
-  out.push(candidates(report, notes), "");
+  if (Object.keys(report.table).length) out.push(candidates(report, notes), "");
   if (Object.keys(report.parts).length) out.push(parts(report), "");
   if (report.goals.some(({ value }) => value !== undefined)) out.push(goalRows(report), "");
   if (report.growth.length) out.push(growthRows(report, notes), "");
