@@ -258,6 +258,7 @@ static void check_row(const struct row *row)
     tell_heard(&at_b, &b);
     check_story(row->name, "a heard", &at_a, row->a);
     check_story(row->name, "b heard", &at_b, row->b);
+    ROW(row->name, w.router.echo_bytes == 0);
     for (int i = 0; i < SOCKETS; i++) {
         const struct session *s = socket_of((char)('a' + i))->session;
         ROW(row->name, !s || list_empty(&s->deliveries));
@@ -773,6 +774,63 @@ static void a_bundle_that_comes_again_is_dropped(void **state)
     check_story("again", "b heard", &heard, "candidate 1; candidate 1; candidate 1; candidate 1");
 }
 
+/* A publication between two of ours is known when it comes back; what differs from it is not. */
+static void what_comes_back_is_known_once(void **state)
+{
+    static const struct {
+        const char *name, *from;
+        const char *payload; /* NULL: as it went */
+        int times;
+        const char *heard;
+    } rows[] = {
+        {"as it went", "a", NULL, 1, TWICE},
+        {"again", "a", NULL, 2, TWICE},
+        {"in another's name", "c", NULL, 1, TWICE "; " TWICE},
+        {"shorter", "a", "{\"type\":\"bye\"}", 1, "bye; " TWICE},
+        {"no JSON", "a", "{\"type\":\"together\",\"messages\":[", 1, TWICE},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct story heard = {.len = 0};
+        char topic[64], *payload;
+        tear_down(state);
+        set_up(state);
+        take("a " C(1));
+        take("a " C(2));
+        router_flush(&w.router, w.now);
+        ROW(rows[i].name, w.queued == 1 && w.router.echo_bytes > 0);
+        payload = strdup(rows[i].payload ? rows[i].payload : w.queue[0].payload);
+        snprintf(topic, sizeof topic, "p/rooms/r/peers/b/in/%s", rows[i].from);
+        for (int k = 0; k < rows[i].times; k++)
+            from_the_broker(topic, payload);
+        free(payload);
+        world_settle(&w);
+        tell_heard(&heard, &b);
+        check_story(rows[i].name, "b heard", &heard, rows[i].heard);
+        ROW(rows[i].name, w.router.echo_bytes == 0);
+    }
+}
+
+/* Whoever of the two ends first, nothing of it is kept. */
+static void what_is_on_its_way_to_who_ends_is_forgotten(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        tear_down(state);
+        set_up(state);
+        take("a " C(1));
+        take("a " C(2));
+        router_flush(&w.router, w.now);
+        if (i & 1)
+            world_shut(&w, &a);
+        if (i & 2)
+            world_shut(&w, &b);
+        take("tick"); /* who has no socket is swept up */
+        if (i & 2)
+            assert_int_equal(w.router.echo_bytes, 0);
+        settle_as(STATUS_OK, true);
+        assert_int_equal(w.router.echo_bytes, 0);
+    }
+}
+
 /* What still waits when everything ends goes with it. */
 static void what_waits_at_the_end_is_released(void **state)
 {
@@ -799,6 +857,8 @@ int main(void)
         TEST(what_came_together_is_taken_apart),
         TEST(too_many_are_not_taken_apart),
         TEST(a_bundle_that_comes_again_is_dropped),
+        TEST(what_comes_back_is_known_once),
+        TEST(what_is_on_its_way_to_who_ends_is_forgotten),
         TEST(what_waits_at_the_end_is_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
