@@ -39,6 +39,8 @@ struct candidate {
     unsigned lacks;
     const char *subprotocol; /* of the WebSocket; NULL: none */
     bool acknowledges;       /* answers messages that have an id */
+    bool numbers;            /* `seq` in what a session must not miss, from 1 in steps of 1 */
+    bool shares_broker;      /* several on one broker are one server: --second-port */
     int qos;                 /* of MQTT */
     bool no_bridge;          /* clients are straight on the broker, and watch presence there */
     bool callees_first;      /* they must be there before callers join */

@@ -34,6 +34,44 @@ static void send_message(struct session *s, const struct message *m)
     world->acks_due += id;
 }
 
+/* Digits without a sign; anything else is 0, which nobody may send. */
+static uint64_t read_seq(struct span digits)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < digits.n; i++) {
+        if (digits.p[i] < '0' || digits.p[i] > '9')
+            return 0;
+        n = n * 10 + (uint64_t)(digits.p[i] - '0');
+    }
+    return n;
+}
+
+/* Of a message from a peer or a change of presence: nobody resumes here, so that even a repetition
+ * is wrong. */
+static bool is_next(struct session *s, struct span seq)
+{
+    if (!s->world->candidate->numbers || read_seq(seq) == ++s->seq)
+        return true;
+    world_fail(s, "seq %llu was due, and \"%.*s\" came", (unsigned long long)s->seq, (int)seq.n,
+               seq.p ? seq.p : "");
+    return false;
+}
+
+static void hear_message(struct session *s, const struct envelope *e)
+{
+    if (e->from.n == 0)
+        world_fail(s, "a message that does not say from whom it is");
+    else if (is_next(s, e->seq))
+        world_message(s, e->from, e->to, &e->arrival);
+}
+
+static void hear_presence(struct session *s, const struct envelope *e)
+{
+    s->world->presence_frames++;
+    if (is_next(s, e->seq))
+        envelope_hear(s, e->joined);
+}
+
 static void text(struct session *s, struct span bytes, const void *context)
 {
     (void)context;
@@ -41,18 +79,14 @@ static void text(struct session *s, struct span bytes, const void *context)
     if (!envelope_read(bytes, &e)) {
         world_unexpected(s, bytes);
     } else if (e.is_message) {
-        if (e.from.n > 0)
-            world_message(s, e.from, e.to, &e.arrival);
-        else
-            world_fail(s, "a message that does not say from whom it is");
+        hear_message(s, &e);
     } else if (span_is(e.type, "ack")) {
         s->world->acks++;
     } else if (span_is(e.type, "joined")) {
         world_is_joined(s);
         envelope_hear(s, e.peers);
     } else if (span_is(e.type, "presence") && e.left.n == 0) {
-        s->world->presence_frames++;
-        envelope_hear(s, e.joined);
+        hear_presence(s, &e);
     } else {
         world_unexpected(s, bytes);
     }

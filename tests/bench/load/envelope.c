@@ -91,6 +91,8 @@ static void take(struct envelope *e, struct span key, struct span value)
         e->peers = value;
     else if (span_is(key, "candidates"))
         e->candidates = value;
+    else if (span_is(key, "seq"))
+        e->seq = value;
 }
 
 bool envelope_read(struct span text, struct envelope *e)

@@ -22,7 +22,7 @@ struct envelope {
     struct span from, to;
     bool is_message; /* `arrival` holds one */
     struct arrival arrival;
-    struct span joined, left, peers, candidates; /* raw, where they are there */
+    struct span joined, left, peers, candidates, seq; /* raw, where they are there */
 };
 
 bool envelope_read(struct span text, struct envelope *e); /* false: no JSON object */

@@ -64,6 +64,8 @@ static const struct candidate *find_candidate(const struct options *options)
         wrong("--port", "is missing");
     if (options->mqtt_port == 0 && (candidate->callers_on_mqtt || candidate->callees_on_mqtt))
         wrong("--mqtt-port", "is missing");
+    if (options->second_port != 0 && !candidate->shares_broker)
+        wrong("--second-port is not for", candidate->kind);
     return candidate;
 }
 

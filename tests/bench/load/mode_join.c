@@ -9,10 +9,10 @@ enum { ROOM_SIZE = 10, STORM_SECONDS_MAX = 60 };
 static const uint64_t SECOND = 1000000000;
 static const uint64_t AFTERWARDS_NS = 200000000;
 
-static void wait_until_heard(struct world *world, uint64_t all)
+static void wait_until_heard(struct world *world)
 {
     uint64_t end = loop_now_ns() + STORM_SECONDS_MAX * SECOND;
-    while (!world->failed && (world->joined < world->count || world->heard < all) &&
+    while (!world->failed && (world->joined < world->count || world->heard < world->heard_due) &&
            loop_now_ns() < end)
         world_turn(world, end);
 }
@@ -61,7 +61,6 @@ bool mode_join(const struct options *options, const struct candidate *candidate)
     world_init(&world, options, candidate, options->sessions,
                options->room_size ? options->room_size : ROOM_SIZE);
     world_count_presence(&world);
-    uint64_t all = world_all_heard(&world);
     if (options->connected)
         world_open_all(&world);
     struct measure begin = measure_begin(&world);
@@ -69,7 +68,7 @@ bool mode_join(const struct options *options, const struct candidate *candidate)
         world_release(&world);
     else
         world_join_all(&world);
-    wait_until_heard(&world, all);
+    wait_until_heard(&world);
     struct window window = measure_end(&world, &begin);
     uint64_t frames = world.presence_frames;
     listen_on(&world);

@@ -26,6 +26,8 @@ static const char usage[] =
     "  --host ADDR       127.0.0.1   IPv4 address of the server\n"
     "  --port N                      its port for WebSocket\n"
     "  --mqtt-port N                 its port for MQTT, where the candidate has one\n"
+    "  --second-port N               sigbridge: another bridge on the same broker; every second\n"
+    "                                session of a room, each callee, is there\n"
     "  --path PATH       /ws         of the WebSocket, where the protocol leaves it open\n"
     "  --pids N,N                    all processes whose CPU time and memory count\n"
     "  --pairs N         64          pairs that make handshakes\n"
@@ -109,6 +111,7 @@ static void read_option(struct options *o, const char *name, const char *value)
     const struct number numbers[] = {
         {"--port", 1, 65535, NULL, NULL, &o->port},
         {"--mqtt-port", 1, 65535, NULL, NULL, &o->mqtt_port},
+        {"--second-port", 1, 65535, NULL, NULL, &o->second_port},
         {"--pairs", 1, SESSIONS_MAX / 2, NULL, &o->pairs, NULL},
         {"--idle", 0, SESSIONS_MAX / 2, NULL, &o->idle, NULL},
         {"--room-size", 2, SESSIONS_MAX, NULL, &o->room_size, NULL},

@@ -11,6 +11,7 @@ enum { PIDS_MAX = 16, SESSIONS_MAX = 100000 };
 struct options {
     const char *mode, *candidate, *host, *path;
     uint16_t port, mqtt_port;
+    uint16_t second_port; /* where callees connect; 0: where all do */
     pid_t pids[PIDS_MAX];
     unsigned pid_count;
     uint32_t sessions, pairs, idle, room_size; /* room_size 0: what the mode takes by itself */

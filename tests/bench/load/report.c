@@ -23,6 +23,7 @@ void report_begin(const struct world *world, bool ok)
            world->candidate->kind, ok ? "true" : "false");
     report_whole("sessions", world->count);
     report_whole("roomSize", world->room_size);
+    printf(",\"crossing\":%s", world->options->second_port ? "true" : "false");
     report_whole("lost", work->lost);
     for (int i = WORK_REORDERED; i < WORK_VERDICTS; i++)
         report_whole(work_verdict_names[i], work->counts[i]);

@@ -52,13 +52,13 @@ static void put_text(struct buf *out, const char *before, const char *text, cons
     buf_release(&whole);
 }
 
-/* {"type":…,MEMBER:payload,"from":…}, between two texts. */
+/* {"type":…,MEMBER:payload,"from":…, between two texts; the one behind it closes it. */
 static void put_envelope(struct buf *out, const struct session *me, int i, const char *before,
                          const char *behind, bool from)
 {
     struct span payload = payload_of(me, i);
     char text[8192];
-    snprintf(text, sizeof text, "%s{\"type\":\"%s\",\"call\":\"00000000\",\"%s\":%.*s%s%s%s}%s",
+    snprintf(text, sizeof text, "%s{\"type\":\"%s\",\"call\":\"00000000\",\"%s\":%.*s%s%s%s%s",
              before, i ? "candidate" : "offer", i ? "candidate" : "sdp", (int)payload.n, payload.p,
              from ? ",\"from\":\"" : "", from ? partner_of(me) : "", from ? "\"" : "", behind);
     put_frame(out, text, strlen(text));
@@ -70,14 +70,37 @@ static void say_json(struct buf *out, const struct session *me)
     put_text(out, "{\"type\":\"joined\",\"peers\":[{\"peer\":\"", partner_of(me),
              "\"}],\"limits\":{}}");
     for (int i = 0; i < EACH_WAY; i++)
-        put_envelope(out, me, i, "", "", true);
+        put_envelope(out, me, i, "", "}", true);
+}
+
+/* The same, but who is there comes as a change of its own, and `numbers` are what `seq` says in
+ * each frame: one behind the other, with a space between. */
+static void say_numbered(struct buf *out, const struct session *me, const char *numbers)
+{
+    char end[64], *next;
+    buf_str(out, welcome);
+    put_text(out, "{\"type\":\"joined\",\"peers\":[]", "", "}");
+    snprintf(end, sizeof end, "\"}],\"seq\":%ld}", strtol(numbers, &next, 10));
+    put_text(out, "{\"type\":\"presence\",\"joined\":[{\"peer\":\"", partner_of(me), end);
+    for (int i = 0; i < EACH_WAY; i++) {
+        if (*next)
+            snprintf(end, sizeof end, ",\"seq\":%ld}", strtol(next, &next, 10));
+        else
+            strcpy(end, "}");
+        put_envelope(out, me, i, "", end, true);
+    }
+}
+
+static void say_sigbridge(struct buf *out, const struct session *me)
+{
+    say_numbered(out, me, "1 2 3 4 5 6 7 8 9 10");
 }
 
 static void say_relay(struct buf *out, const struct session *me)
 {
     buf_str(out, welcome);
     for (int i = 0; i < EACH_WAY; i++)
-        put_envelope(out, me, i, "", "", false);
+        put_envelope(out, me, i, "", "}", false);
 }
 
 static void say_socketio(struct buf *out, const struct session *me)
@@ -88,7 +111,7 @@ static void say_socketio(struct buf *out, const struct session *me)
     put_text(out, "42[\"joined\",{\"peers\":[{\"peer\":\"", partner_of(me), "\"}]}]");
     put_text(out, "", "2", "");
     for (int i = 0; i < EACH_WAY; i++)
-        put_envelope(out, me, i, "42[\"signal\",", "]", true);
+        put_envelope(out, me, i, "42[\"signal\",", "}]", true);
 }
 
 static void say_peerjs(struct buf *out, const struct session *me)
@@ -148,12 +171,8 @@ static const struct {
     const char *kind;
     void (*say)(struct buf *out, const struct session *me);
 } scripts[] = {
-    {"sigbridge", say_json},
-    {"room-server", say_json},
-    {"relay", say_relay},
-    {"socketio", say_socketio},
-    {"peerjs", say_peerjs},
-    {"mosquitto-tcp-1", say_mqtt},
+    {"sigbridge", say_sigbridge},         {"room-server", say_json}, {"relay", say_relay},
+    {"socketio", say_socketio},           {"peerjs", say_peerjs},    {"mosquitto-tcp-1", say_mqtt},
     {"mosquitto-ws-1", say_mqtt_over_ws},
 };
 
@@ -173,32 +192,46 @@ static void hear(struct session *me, const struct buf *script, size_t step)
     free(space);
 }
 
-static bool understands(size_t which, size_t step)
+/* A session whose socket has just been opened, without a socket. */
+static struct session *begin(struct world *world, const char *kind, struct buf *script)
 {
-    static struct world world;
-    const struct options options = {.mode = "self-test", .path = "/ws"};
-    world_init(&world, &options, driver_find(scripts[which].kind), 2, 2);
-    world_count_presence(&world);
-    struct session *me = &world.sessions[1];
-    struct buf script;
-    buf_init(&script, SCRIPT_MAX);
+    static const struct options options = {.mode = "self-test", .path = "/ws"};
+    world_init(world, &options, driver_find(kind), 2, 2);
+    world_count_presence(world);
+    struct session *me = &world->sessions[1];
+    buf_init(script, SCRIPT_MAX);
     buf_init(&me->conn.out, SCRIPT_MAX);
     me->state = SESSION_OPENING;
     me->lane.sent = EACH_WAY;
-    world.opening = 1;
-    scripts[which].say(&script, me);
-    me->protocol->opened(me);
-    hear(me, &script, step);
-    bool good = !world.failed && world.joined == 1 && world.opening == 0 &&
-                world.work.delivered == EACH_WAY && work_is_right(&world.work) &&
+    world->opening = 1;
+    return me;
+}
+
+/* Whether it took the whole script as right. */
+static bool end(struct session *me, struct buf *script)
+{
+    struct world *world = me->world;
+    bool good = !world->failed && world->joined == 1 && world->opening == 0 &&
+                world->work.delivered == EACH_WAY && work_is_right(&world->work) &&
                 buf_ok(&me->conn.out) && me->conn.out.len > 0;
     buf_release(&me->conn.out);
-    buf_release(&script);
-    world_close(&world);
+    buf_release(script);
+    world_close(world);
     return good;
 }
 
-bool selftest_drivers(void)
+static bool understands(size_t which, size_t step)
+{
+    static struct world world;
+    struct buf script;
+    struct session *me = begin(&world, scripts[which].kind, &script);
+    scripts[which].say(&script, me);
+    me->protocol->opened(me);
+    hear(me, &script, step);
+    return end(me, &script);
+}
+
+static bool test_scripts(void)
 {
     static const size_t steps[] = {SCRIPT_MAX, 1, 7, 1000};
     bool all = true;
@@ -208,5 +241,41 @@ bool selftest_drivers(void)
             snprintf(name, sizeof name, "%s, %zu bytes at a time", scripts[i].kind, steps[k]);
             all &= selftest_row("drivers", name, understands(i, steps[k]));
         }
+    return all;
+}
+
+/* `seq` of the frame with presence, and of the nine messages. */
+static const struct {
+    const char *name, *numbers;
+    bool right;
+} numberings[] = {
+    {"one by one", "1 2 3 4 5 6 7 8 9 10", true},
+    {"from 0", "0 1 2 3 4 5 6 7 8 9", false},
+    {"from 2", "2 3 4 5 6 7 8 9 10 11", false},
+    {"one is missing", "1 2 3 4 5 7 8 9 10 11", false},
+    {"one comes twice", "1 2 3 4 5 5 6 7 8 9", false},
+    {"two change places", "1 2 3 4 6 5 7 8 9 10", false},
+    {"the last one is far off", "1 2 3 4 5 6 7 8 9 1000", false},
+    {"the last one has none", "1 2 3 4 5 6 7 8 9", false},
+};
+
+static bool takes(const char *numbers)
+{
+    static struct world world;
+    struct buf script;
+    struct session *me = begin(&world, "sigbridge", &script);
+    world.complaints = UINT16_MAX; /* as said in the table: nothing to tell the user */
+    say_numbered(&script, me, numbers);
+    me->protocol->opened(me);
+    hear(me, &script, SCRIPT_MAX);
+    return end(me, &script);
+}
+
+bool selftest_drivers(void)
+{
+    bool all = test_scripts();
+    for (size_t i = 0; i < sizeof numberings / sizeof *numberings; i++)
+        all &= selftest_row("seq", numberings[i].name,
+                            takes(numberings[i].numbers) == numberings[i].right);
     return all;
 }

@@ -60,11 +60,19 @@ static void on_closed(struct loop *loop, struct conn *conn, const char *why)
 
 static const struct loop_events events = {on_opened, on_bytes, on_closed};
 
+static uint16_t port_of(const struct session *s)
+{
+    const struct options *options = s->world->options;
+    if (s->on_mqtt)
+        return options->mqtt_port;
+    return s->index % 2 == 1 && options->second_port ? options->second_port : options->port;
+}
+
 static void come(struct session *s)
 {
     struct world *world = s->world;
     struct sockaddr_in to = {.sin_family = AF_INET}, from = {.sin_family = AF_INET};
-    to.sin_port = htons(s->on_mqtt ? world->options->mqtt_port : world->options->port);
+    to.sin_port = htons(port_of(s));
     inet_pton(AF_INET, world->options->host, &to.sin_addr);
     if ((ntohl(to.sin_addr.s_addr) >> 24) == 127)
         from.sin_addr.s_addr = htonl(0x7f000001 + s->index / PORTS_EACH);
@@ -101,10 +109,26 @@ void world_init(struct world *world, const struct options *options,
         make_name(s->room_name, 'r', s->room, world->run);
     }
     world->next_beat_ns = loop_now_ns() + BEAT_SECONDS * SECOND;
+    /* Who has joined at one bridge is not known to the other yet. */
+    if (options->second_port)
+        world_count_presence(world);
+}
+
+static uint64_t all_that_is_to_hear(const struct world *world)
+{
+    uint64_t heard = 0;
+    for (uint32_t from = 0; from < world->count; from += world->room_size) {
+        uint64_t rest = world->count - from;
+        uint64_t members = rest < world->room_size ? rest : world->room_size;
+        heard += members * (members - 1);
+    }
+    return heard;
 }
 
 void world_count_presence(struct world *world)
 {
+    if (world->heard_bits)
+        return;
     size_t bytes = (world->room_size + 7) / 8;
     uint8_t *all = world->heard_bits = calloc(world->count, bytes);
     if (!all) {
@@ -113,6 +137,7 @@ void world_count_presence(struct world *world)
     }
     for (uint32_t i = 0; i < world->count; i++)
         world->sessions[i].heard = all + i * bytes;
+    world->heard_due = all_that_is_to_hear(world);
 }
 
 static void beat(struct world *world)
@@ -144,6 +169,9 @@ static bool wait_for(struct world *world, uint32_t first, uint32_t step,
         if (loop_now_ns() >= end) {
             fprintf(stderr, "load: after %d s %u of %u sessions have joined, %u are opening\n",
                     JOIN_SECONDS_MAX, world->joined, world->count, world->opening);
+            if (world->heard < world->heard_due)
+                fprintf(stderr, "load: %llu of %llu times somebody has heard of another one\n",
+                        (unsigned long long)world->heard, (unsigned long long)world->heard_due);
             world->failed = true;
         }
     }
@@ -157,7 +185,7 @@ static bool callees_joined(struct world *world)
 
 static bool all_joined(struct world *world)
 {
-    return world->joined == world->count;
+    return world->joined == world->count && world->heard >= world->heard_due;
 }
 
 static bool all_open(struct world *world)
@@ -217,17 +245,6 @@ void world_close(struct world *world)
     free(world->heard_bits);
     free(world->sessions);
     loop_release(&world->loop);
-}
-
-uint64_t world_all_heard(const struct world *world)
-{
-    uint64_t heard = 0;
-    for (uint32_t from = 0; from < world->count; from += world->room_size) {
-        uint64_t rest = world->count - from;
-        uint64_t members = rest < world->room_size ? rest : world->room_size;
-        heard += members * (members - 1);
-    }
-    return heard;
 }
 
 /* ---- for drivers ---- */

@@ -33,6 +33,7 @@ struct session {
     bool on_mqtt;              /* its socket speaks MQTT without WebSocket */
     struct lane lane;          /* of what comes to it */
     struct mqtt_session *mqtt; /* driver_mqtt.c */
+    uint64_t seq;              /* of the last numbered frame that came */
     uint8_t *heard;            /* bit per place in the room; NULL: nobody counts */
     uint32_t heard_count;
     char name[NAME_LENGTH + 1], room_name[NAME_LENGTH + 1];
@@ -52,7 +53,8 @@ struct world {
     bool failed;     /* it makes no sense to go on; wrong messages alone are only counted */
     unsigned complaints;
     uint64_t presence_frames, heard, heard_twice;
-    uint64_t frames; /* that came, all but pings and the like */
+    uint64_t heard_due; /* `heard` once all have heard of all in their rooms; 0: nobody counts */
+    uint64_t frames;    /* that came, all but pings and the like */
     uint64_t acks, acks_due;
     uint64_t next_beat_ns;
     char run[RUN_LENGTH + 1];
@@ -66,8 +68,8 @@ void world_init(struct world *world, const struct options *options,
                 const struct candidate *candidate, uint32_t sessions, uint32_t room_size);
 void world_count_presence(struct world *world); /* before the sessions come */
 
-/* Lets all sessions come and waits for them. False, and `failed`, when they do not within a minute.
- */
+/* Lets all sessions come and waits for them, and until they have heard of each other where somebody
+ * counts. False, and `failed`, when they do not within a minute. */
 bool world_join_all(struct world *world);
 
 /* The same in two steps, for those that want all to join at the same moment. */
@@ -77,8 +79,6 @@ void world_release(struct world *world);
 void world_turn(struct world *world, uint64_t until_ns);
 /* All sessions say that they go, and get a second for that; then frees what the world has. */
 void world_close(struct world *world);
-
-uint64_t world_all_heard(const struct world *world); /* `heard`, once all have heard of all */
 
 /* Closes the books of the lanes; then work_is_right() tells. Prints what is wrong. */
 bool world_settle(struct world *world);
