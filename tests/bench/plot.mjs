@@ -85,19 +85,20 @@ export function growthPlot(report) {
   const axes = report.growth.filter(({ candidate, steps }) => candidate === "sigbridge" && steps.every(({ cost }) => cost > 0));
   const left = 60, top = 50, size = 330, legend = left + size + 30;
   const most = Math.log2(Math.max(2, ...axes.flatMap(({ steps }) => steps.map(({ factor }) => factor))));
+  const least = Math.min(-1, ...axes.flatMap(({ steps }) => steps.map(({ cost }) => Math.floor(Math.log2(cost / steps[0].cost)))));
   const x = (factor) => left + (Math.log2(factor) / most) * size;
-  const y = (cost) => top + size - ((Math.log2(cost) + 1) / (most + 1)) * size;
+  const y = (cost) => top + size - ((Math.log2(cost) - least) / (most - least)) * size;
   const parts = [label(20, 22, "sigbridge: cost when the load doubles", { size: 14, weight: 600 }), label(20, 38, "both as multiples of the first step", { size: 11, fill: PALE })];
   for (let i = 0; i <= most; i++) {
     parts.push(label(x(2 ** i), top + size + 18, `×${2 ** i}`, { size: 11, anchor: "middle" }), line(x(2 ** i), top, x(2 ** i), top + size, GRID));
   }
-  for (let i = -1; i <= most; i++) {
-    parts.push(label(left - 8, y(2 ** i) + 4, `×${i < 0 ? "½" : 2 ** i}`, { size: 11, anchor: "end" }), line(left, y(2 ** i), left + size, y(2 ** i), GRID));
+  for (let i = least; i <= most; i++) {
+    parts.push(label(left - 8, y(2 ** i) + 4, `×${i < 0 ? `1/${2 ** -i}` : 2 ** i}`, { size: 11, anchor: "end" }), line(left, y(2 ** i), left + size, y(2 ** i), GRID));
   }
   parts.push(line(x(1), y(1), x(2 ** most), y(2 ** most), PALE, 1, "4 4"));
   axes.forEach(({ axis, unit, steps }, i) => {
     const colour = LINES[i % LINES.length];
-    const at = ({ factor, cost }) => `${x(factor).toFixed(1)},${y(Math.max(0.5, cost / steps[0].cost)).toFixed(1)}`;
+    const at = ({ factor, cost }) => `${x(factor).toFixed(1)},${y(cost / steps[0].cost).toFixed(1)}`;
     parts.push(`<polyline points="${steps.map(at).join(" ")}" fill="none" stroke="${colour}" stroke-width="2"/>`);
     parts.push(rect(legend, top + i * 38, 14, 4, colour), label(legend + 22, top + 6 + i * 38, axis, { size: 12 }));
     parts.push(label(legend + 22, top + 21 + i * 38, `${unit}: ${number(steps[0].cost)} → ${number(steps.at(-1).cost)}`, { size: 11, fill: PALE }));
