@@ -38,6 +38,13 @@ static bool write_bytes(struct ws_socket *s, unsigned char *bytes, size_t len)
     return lws_write(s->wsi, bytes, len, LWS_WRITE_HTTP) == (int)len;
 }
 
+/* A Close is on its way: ours, or that of libwebsockets for a frame that is against the rules,
+ * which does not hold back what we would write behind it. */
+static bool is_over(const struct ws_socket *s)
+{
+    return lws_get_close_length(s->wsi) > 0;
+}
+
 static void written(struct ws_socket *s)
 {
     if (s->first->mark)
@@ -152,7 +159,7 @@ void ws_socket_send(void *socket, struct frame *f)
 {
     struct ws_socket *s = socket;
     struct ws_server *w = s->server;
-    if (s->close_code)
+    if (s->close_code || is_over(s))
         return;
     bool taken = ws_queue_add(s, f, w->o.queue_messages, w->o.queue_bytes);
     if (!taken) {
@@ -197,7 +204,7 @@ void ws_server_flush(struct ws_server *w)
     while ((l = list_first(&w->writing))) {
         struct ws_socket *s = LIST_ITEM(l, struct ws_socket, writing);
         list_remove(l);
-        if (s->close_code || s->peer_ended)
+        if (s->close_code || s->peer_ended || is_over(s))
             continue;
         if (!write_all(s)) {
             broke(s);
@@ -212,10 +219,13 @@ int ws_write_writable(struct lws *wsi, struct ws_socket *s)
 {
     if (!s)
         return 0;
+    if (is_over(s))
+        return s->close_code ? -1 : 0;
     s->unasked = 0;
     if (!write_all(s))
         return -1;
-    if (s->first || ping_wanted(s)) {
+    /* What was taken in part must be gone: libwebsockets would end without a Close behind it. */
+    if (s->first || ping_wanted(s) || (s->close_code && lws_partial_buffered(wsi))) {
         lws_callback_on_writable(wsi);
         return 0;
     }
