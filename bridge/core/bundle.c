@@ -42,12 +42,23 @@ enum bundle_way bundle_way(const struct session *s, const struct envelope *e)
     return target->info->bundle && e->type == MSG_CANDIDATE ? BUNDLE_CANDIDATES : BUNDLE_NONE;
 }
 
-static bool takes(const struct bundle *b, enum bundle_way way, const struct delivery *d)
+/* A small device has room for a description and what is around it: for as many bytes of candidates,
+ * then, too. */
+static bool has_room(const struct bundle *b, const struct envelope *e, const struct delivery *d)
+{
+    const struct peer *target = registry_peer(d->session->peer->room, delivery_to(d));
+    uint64_t sdp_max = b->way == BUNDLE_CANDIDATES ? target->info->budget.sdp : 0;
+    return b->count < BUNDLE_MESSAGES_MAX && b->items.len < BUNDLE_BYTES_MAX - 2 * LARGE &&
+           (!sdp_max || b->items.len + e->field[FIELD_CANDIDATE].len < sdp_max);
+}
+
+static bool takes(const struct bundle *b, enum bundle_way way, const struct envelope *e,
+                  const struct delivery *d)
 {
     return b->way == way && b->session == d->session &&
            text_same(delivery_to(b->first), delivery_to(d)) &&
            (way == BUNDLE_TOGETHER || text_same(delivery_call(b->first), delivery_call(d))) &&
-           b->count < BUNDLE_MESSAGES_MAX && b->items.len < BUNDLE_BYTES_MAX - 2 * LARGE;
+           has_room(b, e, d);
 }
 
 static struct text items_of(const struct bundle *b)
@@ -75,7 +86,7 @@ static void put(struct router *r, const struct envelope *e, struct session *s)
 bool bundle_add(struct router *r, enum bundle_way way, const struct envelope *e, struct delivery *d)
 {
     struct bundle *b = &r->bundle;
-    if (!takes(b, way, d))
+    if (!takes(b, way, e, d))
         bundle_send(r);
     size_t before = b->items.len;
     b->way = way;

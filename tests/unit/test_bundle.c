@@ -37,7 +37,7 @@ static void listen_at(const char *filter)
     w.filters[i] = strdup(filter);
 }
 
-/* Three browsers; a device that takes bundles and one that does not. */
+/* Three browsers; a device that takes bundles, one that does not, one with little room. */
 static int set_up(void **state)
 {
     (void)state;
@@ -47,9 +47,12 @@ static int set_up(void **state)
     world_join(&w, &c, "r", "c");
     world_publish(&w, "p/rooms/r/peers/takes/presence", "{\"bundle\":true}", true);
     world_publish(&w, "p/rooms/r/peers/plain/presence", "{\"bundle\":false}", true);
+    world_publish(&w, "p/rooms/r/peers/small/presence",
+                  "{\"bundle\":true,\"limits\":{\"sdp\":250}}", true);
     world_publish(&w, "p/rooms/r/peers/deaf/presence", "{\"bundle\":true}", true);
     listen_at("p/rooms/r/peers/takes/in/+");
     listen_at("p/rooms/r/peers/plain/in/+");
+    listen_at("p/rooms/r/peers/small/in/+");
     world_settle(&w);
     a.read = a.count;
     b.read = b.count;
@@ -392,6 +395,11 @@ static void to_a_device_candidates_travel_together(void **state)
          {"a " TO(1, "plain"), "a " TO(2, "plain")},
          "a>plain candidate 1 #1; a>plain candidate 2 #2",
          "ack #1; ack #2",
+         ""},
+        {"as many as a small device has room for",
+         {"a " TO(1, "small"), "a " TO(2, "small"), "a " TO(3, "small"), "a " TO(4, "small")},
+         "a>small candidates 1,2,3; a>small candidate 4 #4",
+         "ack #1; ack #2; ack #3; ack #4",
          ""},
         {"each as it is understood",
          {"a " D(1), "a " D(2), "a " TO(3, "plain"), "a " C(4), "a " C(5), "a " D(6), "a " D(7)},
