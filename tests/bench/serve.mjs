@@ -20,7 +20,7 @@ if (!(kind in KINDS)) {
 }
 keepAwake();
 const server = await start(kind, { ...values, under: values.under.split(" ").filter(Boolean) });
-console.log(`--candidate ${kind} ${server.load.join(" ")}`);
+console.log(`--candidate ${KINDS[kind].load ?? kind} ${server.load.join(" ")}`);
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.removeAllListeners(signal);
   process.once(signal, async () => {

@@ -35,12 +35,12 @@ function add(running, part, command, args) {
 }
 
 /* {child, http, mqtt}, ports as text; `broker` is a URL instead of the embedded one, `under` the command
- * that runs the bridge. */
-export async function launchSigbridge(running, program, { broker = "embedded", under = [] } = {}) {
+ * that runs the bridge, `part` its name among the processes. */
+export async function launchSigbridge(running, program, { broker = "embedded", under = [], part = "bridge" } = {}) {
   const began = performance.now();
   const [command, ...before] = [...under, program];
-  const child = add(running, "bridge", command, [...before, "--dev", "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--broker", broker,
-    "--data", join(running.dir, "data"), "--web", "none", "--config", join(HERE, "sigbridge.conf")]);
+  const child = add(running, part, command, [...before, "--dev", "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0", "--broker", broker,
+    "--data", join(running.dir, part), "--web", "none", "--config", join(HERE, "sigbridge.conf")]);
   const [, http, mqtt] = await child.line(/ready http=\S+:(\d+) mqtt=(?:\S+:(\d+)|-)/, READY_MS);
   running.readyMs = performance.now() - began;
   const [embedded] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
@@ -49,7 +49,7 @@ export async function launchSigbridge(running, program, { broker = "embedded", u
 }
 
 async function startSigbridge(running, kind, { sigbridge, under }) {
-  running.data = join(running.dir, "data");
+  running.data = join(running.dir, "bridge");
   if (under?.length > 0) {
     /* The embedded broker is watched by a system call that valgrind does not know. */
     const { tcp } = await launchMosquitto(running);
@@ -59,6 +59,15 @@ async function startSigbridge(running, kind, { sigbridge, under }) {
   const { http, mqtt } = await launchSigbridge(running, sigbridge);
   running.mqtt = Number(mqtt);
   return ["--port", http, "--mqtt-port", mqtt, "--path", "/ws"];
+}
+
+/* One mosquitto for both; on one core, this shows what crossing costs, not what a second core gives. */
+async function startTwo(running, kind, { sigbridge }) {
+  const { tcp } = await launchMosquitto(running);
+  const broker = `mqtt://127.0.0.1:${tcp}`;
+  const first = await launchSigbridge(running, sigbridge, { broker });
+  const second = await launchSigbridge(running, sigbridge, { broker, part: "second bridge" });
+  return ["--port", first.http, "--second-port", second.http, "--path", "/ws"];
 }
 
 async function launchMosquitto(running) {
@@ -106,6 +115,7 @@ async function startRelay(running, kind, programs) {
 const launch = {
   sigbridge: startSigbridge,
   "sigbridge-device": startSigbridge,
+  "sigbridge-two": startTwo,
   "mosquitto-ws-0": startMosquitto,
   "mosquitto-ws-1": startMosquitto,
   "mosquitto-tcp-0": startMosquitto,
