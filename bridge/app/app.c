@@ -21,7 +21,12 @@
 #define DRAIN_US      INT64_C(2000000)
 #define STORE_US      INT64_C(800000)
 #define DRAIN_CHECK_S 0.01
-#define TICK_S        0.25
+
+/* Before that, where the port is shared: as long as the slowest may take to answer who has begun to
+ * connect, and less than the 1 s after which he who has not been heard tries again. */
+#define YIELD_S 0.5
+
+#define TICK_S 0.25
 
 /* How far our clock may be behind that of whoever makes the tokens. */
 #define NBF_LEEWAY_MS 10000
@@ -114,6 +119,23 @@ static void on_drain_check(struct ev_loop *loop, ev_timer *w, int events)
         ev_break(loop, EVBREAK_ALL);
 }
 
+static void drain(struct parts *p)
+{
+    p->handover_deadline_us = clock_mono_us() + (int64_t)p->config->limits.drain_s * 1000000;
+    p->drain_deadline_us = p->handover_deadline_us + DRAIN_US;
+    ws_server_stop_listening(p->server);
+    router_drain(&p->router, "the bridge is going down", p->handover_deadline_us - clock_mono_us(),
+                 parts_now());
+    ev_timer_start(p->loop, &p->drain_check);
+}
+
+static void on_yielded(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop;
+    (void)events;
+    drain(w->data);
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct parts *p = w->data;
@@ -124,12 +146,14 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
     }
     log_line(LOG_INFO, "draining", LOG_I("signal", w->signum),
              LOG_I("sessions", p->router.joined_count), LOG_END);
-    p->handover_deadline_us = clock_mono_us() + (int64_t)p->config->limits.drain_s * 1000000;
-    p->drain_deadline_us = p->handover_deadline_us + DRAIN_US;
-    ws_server_stop_listening(p->server);
-    router_drain(&p->router, "the bridge is going down", p->handover_deadline_us - clock_mono_us(),
-                 parts_now());
-    ev_timer_start(loop, &p->drain_check);
+    p->drain_deadline_us = clock_mono_us(); /* drain() moves it to where it belongs */
+    if (!p->config->listen_shared) {
+        drain(p);
+        return;
+    }
+    /* Sessions that were told to go would come back here. */
+    ws_server_yield(p->server);
+    ev_timer_start(loop, &p->yielded);
 }
 
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int events)
@@ -307,6 +331,7 @@ static enum status start_server(struct parts *p, struct problem *why)
     struct ws_listen listen[WS_LISTENERS_MAX];
     struct ws_server_options o = {
         .listen = listen,
+        .listen_shared = c->listen_shared,
         .cert = c->tls.cert,
         .key = c->tls.key,
         .visitors = p->visitors,
@@ -347,10 +372,12 @@ static void start_watchers(struct parts *p)
 {
     ev_prepare_init(&p->flush, on_turn);
     ev_timer_init(&p->tick, on_tick, TICK_S, TICK_S);
+    ev_timer_init(&p->yielded, on_yielded, YIELD_S, 0.);
     ev_timer_init(&p->drain_check, on_drain_check, DRAIN_CHECK_S, DRAIN_CHECK_S);
     ev_signal_init(&p->term, on_signal, SIGTERM);
     ev_signal_init(&p->interrupt, on_signal, SIGINT);
-    p->flush.data = p->tick.data = p->drain_check.data = p->term.data = p->interrupt.data = p;
+    p->flush.data = p->tick.data = p->yielded.data = p->drain_check.data = p->term.data =
+        p->interrupt.data = p;
     ev_prepare_start(p->loop, &p->flush);
     ev_timer_start(p->loop, &p->tick);
     ev_signal_start(p->loop, &p->term);

@@ -26,7 +26,7 @@ struct parts {
     struct router router;
     bool router_made;
     ev_prepare flush;
-    ev_timer tick, drain_check;
+    ev_timer tick, yielded, drain_check;
     ev_signal term, interrupt, hangup;
     int64_t started_ms;
     int64_t handover_deadline_us; /* draining: until then sessions may be taken over */

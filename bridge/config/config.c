@@ -236,6 +236,10 @@ static void check_together(const struct config *c, struct complaints *wrong)
         complain(wrong, NULL,
                  "mqtt.username and mqtt.password_file go with an external broker: remove them, or "
                  "set broker");
+    if (!external && c->listen_shared)
+        complain(wrong, NULL,
+                 "listen_shared goes with a broker that all who share use: set broker, or remove "
+                 "it");
     if (!tls && (c->mqtt.ca || c->mqtt.cert || c->mqtt.key))
         complain(wrong, NULL,
                  "mqtt.ca, mqtt.cert and mqtt.key go with an mqtts:// broker: remove them, or set "

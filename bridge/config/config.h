@@ -101,8 +101,9 @@ struct config {
 
     struct {
         struct listen *items;
-        size_t count; /* at least one */
-    } listen;         /* HTTP and WebSocket */
+        size_t count;   /* at least one */
+    } listen;           /* HTTP and WebSocket */
+    bool listen_shared; /* other bridges may listen at the same addresses; never when embedded */
 
     struct {
         struct jwt_key *items;

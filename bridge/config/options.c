@@ -203,6 +203,13 @@ static const struct option rows[] = {
      .help = "HTTP and WebSocket: an IPv4 address or [IPv6], and a port; port 0 is any free one. "
              "http:// or https:// before it says whether with TLS; without, there is TLS when "
              "tls_cert is set."},
+    {.name = "listen_shared",
+     .type = OPTION_SWITCH,
+     .traits = ANYWHERE,
+     .offset = AT(listen_shared),
+     .fallback = "false",
+     .help = "Other bridges on this machine may listen at the same addresses, if they say so, too: "
+             "the kernel spreads connections over them. For bridges of one user, on one broker."},
     {.name = "tls_cert",
      .type = OPTION_PATH,
      .traits = ANYWHERE | OPTION_RELOAD | OPTION_WHILE_SET,

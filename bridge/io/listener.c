@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ev.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct listener {
     ev_timer resume;
     int fd;
     int port;
+    bool shared;
     uint64_t pauses;
     struct log_budget log;
     listener_accepted *accepted;
@@ -65,14 +67,11 @@ static void read_ip(const struct sockaddr_storage *from, uint8_t ip[16])
     memcpy(ip + sizeof mapped, &((const struct sockaddr_in *)from)->sin_addr, 4);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+static void accept_up_to(struct listener *l, int most)
 {
-    struct listener *l = w->data;
     uint8_t ip[16];
     int on = 1, size = SEND_BUFFER;
-    (void)loop;
-    (void)events;
-    for (int i = 0; i < ACCEPT_BUDGET; i++) {
+    for (int i = 0; i < most; i++) {
         struct sockaddr_storage from = {0};
         socklen_t from_len = sizeof from;
         int fd = accept4(l->fd, (struct sockaddr *)&from, &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -88,6 +87,13 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         read_ip(&from, ip);
         l->accepted(l->arg, fd, ip);
     }
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)loop;
+    (void)events;
+    accept_up_to(w->data, ACCEPT_BUDGET);
 }
 
 static socklen_t make_address(const char *host, bool ipv6, int port, struct sockaddr_storage *out)
@@ -115,12 +121,19 @@ static int read_port(int fd)
                                          : ((struct sockaddr_in *)&a)->sin_port);
 }
 
-static enum status explain(struct problem *why, const char *host, int port)
+static enum status explain(struct problem *why, const struct listener_options *o)
 {
+    const char *host = o->host;
+    int port = o->port;
+    if (errno == EADDRINUSE && o->shared)
+        return problem_set(why, STATUS_IO, 0, "listen",
+                           "%s port %d is in use by another program that does not share it: it "
+                           "needs --listen-shared, too, and to be the same user's",
+                           host, port);
     if (errno == EADDRINUSE)
         return problem_set(why, STATUS_IO, 0, "listen",
                            "%s port %d is in use by another program: stop it, or choose another "
-                           "port with --listen",
+                           "port with --listen; bridges share one with --listen-shared each",
                            host, port);
     if (errno == EADDRNOTAVAIL)
         return problem_set(why, STATUS_IO, 0, "listen",
@@ -130,20 +143,28 @@ static enum status explain(struct problem *why, const char *host, int port)
                        strerror(errno));
 }
 
-enum status listener_start(struct listener **out, struct ev_loop *loop, const char *host, bool ipv6,
-                           int port, listener_accepted *accepted, void *arg, struct problem *why)
+/* What must be said before the port is taken. */
+static bool set_options(int fd, const struct listener_options *o)
+{
+    int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+           (!o->shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
+           (!o->ipv6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
+}
+
+enum status listener_start(struct listener **out, struct ev_loop *loop,
+                           const struct listener_options *o, listener_accepted *accepted, void *arg,
+                           struct problem *why)
 {
     struct sockaddr_storage address;
-    int on = 1;
     struct listener *l = calloc(1, sizeof *l);
     if (!l)
         return problem_set(why, STATUS_NO_MEMORY, 0, NULL, "out of memory");
-    socklen_t len = make_address(host, ipv6, port, &address);
+    socklen_t len = make_address(o->host, o->ipv6, o->port, &address);
     l->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0 || len == 0 || setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        (ipv6 && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+    if (l->fd < 0 || len == 0 || !set_options(l->fd, o) ||
         bind(l->fd, (struct sockaddr *)&address, len) < 0 || listen(l->fd, BACKLOG) < 0) {
-        enum status s = explain(why, host, port);
+        enum status s = explain(why, o);
         if (l->fd >= 0)
             close(l->fd);
         free(l);
@@ -151,6 +172,7 @@ enum status listener_start(struct listener **out, struct ev_loop *loop, const ch
     }
     l->loop = loop;
     l->port = read_port(l->fd);
+    l->shared = o->shared;
     l->accepted = accepted;
     log_budget_init(&l->log, clock_mono_us());
     l->arg = arg;
@@ -172,10 +194,27 @@ uint64_t listener_pauses(const struct listener *l)
     return l->pauses;
 }
 
+void listener_yield(struct listener *l)
+{
+    enum { FLAGS_BYTE = 13, SYN = 0x02, SYN_ACK = 0x12 }; /* of a TCP header, RFC 9293 */
+    struct sock_filter keep_no_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_BYTE),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog filter = {sizeof keep_no_syn / sizeof *keep_no_syn, keep_no_syn};
+    if (l->shared && setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0)
+        log_line(LOG_WARN, "port-not-yielded", LOG_S("why", strerror(errno)), LOG_END);
+}
+
 void listener_stop(struct listener *l)
 {
     if (!l)
         return;
+    if (l->shared)
+        accept_up_to(l, BACKLOG);
     ev_io_stop(l->loop, &l->readable);
     ev_timer_stop(l->loop, &l->resume);
     close(l->fd);

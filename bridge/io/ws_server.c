@@ -234,11 +234,10 @@ static enum status open_door(struct ws_server *w, size_t i, struct problem *why)
 {
     const struct ws_listen *l = &w->o.listen[i];
     struct door *d = &w->doors[i];
+    struct listener_options at = {l->host, l->ipv6, w->o.listen_shared, l->port};
     enum status s = make_vhost(w, l->tls, why);
     *d = (struct door){.server = w, .tls = l->tls};
-    return s == STATUS_OK ? listener_start(&d->listener, w->loop, l->host, l->ipv6, l->port,
-                                           on_accepted, d, why)
-                          : s;
+    return s == STATUS_OK ? listener_start(&d->listener, w->loop, &at, on_accepted, d, why) : s;
 }
 
 enum status ws_server_start(struct ws_server **out, struct ev_loop *loop,
@@ -291,6 +290,13 @@ void ws_server_stats(const struct ws_server *w, struct ws_server_stats *out)
     for (size_t i = 0; i < WS_LISTENERS_MAX; i++)
         if (w->doors[i].listener)
             out->descriptor_pauses += listener_pauses(w->doors[i].listener);
+}
+
+void ws_server_yield(struct ws_server *w)
+{
+    for (size_t i = 0; i < WS_LISTENERS_MAX; i++)
+        if (w->doors[i].listener)
+            listener_yield(w->doors[i].listener);
 }
 
 void ws_server_stop_listening(struct ws_server *w)

@@ -39,6 +39,7 @@ struct ws_listen {
 struct ws_server_options {
     const struct ws_listen *listen;
     size_t listen_count;           /* 1 to WS_LISTENERS_MAX */
+    bool listen_shared;            /* with other processes of this user; see listener.h */
     const char *cert, *key;        /* PEM files, where a listener has TLS */
     struct visitors *visitors;     /* counts by address */
     const struct proxies *proxies; /* whose X-Forwarded-* are believed; NULL: nobody's */
@@ -103,6 +104,8 @@ void ws_socket_confirm(void *socket);
 /* Writes what the sockets were given since the last call: at the end of each turn of the loop. */
 void ws_server_flush(struct ws_server *w);
 
+/* Leaves new connections to the others at shared ports: a moment before it stops listening. */
+void ws_server_yield(struct ws_server *w);
 void ws_server_stop_listening(struct ws_server *w);
 bool ws_server_empty(const struct ws_server *w); /* no WebSocket is open */
 /* Cuts what is still open (`closed` is called for each) and frees. NULL is fine. */

@@ -144,6 +144,11 @@ static const struct config_mistake mistakes[] = {
      {NULL},
      "mqtt.username and mqtt.password_file go with an external broker: remove them, or set "
      "broker"},
+    {"a shared port, and a broker of its own",
+     "listen_shared = true;",
+     NULL,
+     {NULL},
+     "listen_shared goes with a broker that all who share use: set broker, or remove it"},
     {"certificate without TLS",
      "broker = \"mqtt://b\"; mqtt: { ca = \"/dev/null\" };",
      NULL,

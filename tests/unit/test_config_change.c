@@ -25,6 +25,8 @@ static const struct change_row {
     {"listen", "", "listen = \"127.0.0.1:1\";", CONFIG_RESTART, false},
     {"listen", "listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"];",
      "listen = [\"127.0.0.1:2\", \"127.0.0.1:1\"];", CONFIG_RESTART, false},
+    {"listen_shared", "broker = \"mqtt://b\";", "broker = \"mqtt://b\"; listen_shared = true;",
+     CONFIG_RESTART, false},
     {"tls_cert", "tls_cert = \"$/a\"; tls_key = \"$/a\";", "tls_cert = \"$/b\"; tls_key = \"$/a\";",
      CONFIG_CHANGED, false},
     {"tls_cert", "listen = \"http://127.0.0.1:1\";",

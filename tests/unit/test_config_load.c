@@ -50,6 +50,7 @@ static void test_defaults(void **state)
     assert_false(c->listen.items[0].tls);
     assert_true(c->dev); /* as the tests start it */
     assert_false(c->dev_exposed);
+    assert_false(c->listen_shared);
     assert_int_equal(c->jwt_keys.count, 0);
     assert_int_equal(c->origins.count, 0);
     assert_int_equal(c->trusted_proxies.count, 0);
@@ -109,6 +110,7 @@ static void test_precedence(void **state)
 static void test_file_sets_everything(void **state)
 {
     static const char text[] = "/* all */ listen = \"[::1]:0\"; # one\n"
+                               "listen_shared = true;\n"
                                "dev_exposed = true; mqtt_listen = \"0.0.0.0:1884\"; // two\n"
                                "broker = \"mqtts://broker.example.org\"\n"
                                "data = \"state\"; bridge_id = \"b-1\"; web = \"none\";\n"
@@ -142,6 +144,7 @@ static void test_file_sets_everything(void **state)
     assert_string_equal(c->mqtt.username, "bridge");
     assert_int_equal(c->mqtt.keepalive_s, 20);
     assert_true(c->dev_exposed);
+    assert_true(c->listen_shared);
     assert_int_equal(c->ice_servers.count, 2);
     assert_int_equal(c->ice_servers.items[0].ttl_s, 3600);
     assert_string_equal(c->ice_servers.items[0].urls.items[0], "stun:a.example.org");
