@@ -15,6 +15,7 @@
 #include "core/delivery.h"
 #include "core/overview.h"
 #include "core/watch.h"
+#include "proto/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,13 +56,13 @@ void forget_sent(const char *own)
         senders[i] = senders[--sender_count];
 }
 
-static void check_sent(const struct session *s, struct text payload)
+static void check_sent(const struct session *s, struct json_span message)
 {
     struct json_member m[32];
     size_t count;
     uint64_t sent = 0;
     struct text own = session_own(text_of_str(s->sid));
-    require(json_object(payload.p, text_len(&payload), m, 32, &count, NULL) == STATUS_OK);
+    require(json_object(message.p, message.len, m, 32, &count, NULL) == STATUS_OK);
     for (size_t k = 0; k < count; k++)
         if (json_equals(m[k].key, "sent"))
             require(json_uint(m[k].value, UINT64_MAX, &sent));
@@ -72,6 +73,24 @@ static void check_sent(const struct session *s, struct text payload)
     if (i == sender_count)
         copy_text(senders[sender_count++].own, sizeof senders->own, own);
     senders[i].sent = sent;
+}
+
+/* One message, or those that travel together: as many as there are deliveries. */
+static void check_payload(const struct delivery *d, struct text payload)
+{
+    struct json_span all[BUNDLE_MESSAGES_MAX] = {{.p = payload.p, .len = text_len(&payload)}};
+    struct json_member m[2];
+    size_t n = 1, deliveries = 0, members;
+    bool together = message_apart(payload, all, BUNDLE_MESSAGES_MAX, &n);
+    for (size_t i = 0; i < n; i++)
+        check_sent(d->session, all[i]);
+    for (const struct delivery *with = d; with; with = with->with)
+        deliveries++;
+    if (!together)
+        return;
+    require(n == deliveries && n > 1);
+    require(json_object(payload.p, text_len(&payload), m, 2, &members, NULL) == STATUS_OK);
+    require(members == 2 && m[1].value.type == JSON_ARRAY);
 }
 
 static enum status on_publish(void *bus, const struct publication *p)
@@ -88,9 +107,25 @@ static enum status on_publish(void *bus, const struct publication *p)
     out->delivery = p->delivery;
     published_count++;
     if (p->delivery && p->delivery->session && !p->retain)
-        check_sent(p->delivery->session, p->payload);
+        check_payload(p->delivery, p->payload);
     other_hears(p->topic, text_of(out->payload, out->len));
     return STATUS_OK;
+}
+
+static size_t owed(const struct delivery *d)
+{
+    size_t count = 0;
+    for (; d; d = d->with)
+        count += d->session != NULL;
+    return count;
+}
+
+size_t published_owed(void)
+{
+    size_t count = owed(router.bundle.first);
+    for (size_t i = 0; i < published_count; i++)
+        count += owed(published[i].delivery);
+    return count;
 }
 
 static void on_subscribe(void *bus, const char *const *filters, size_t count)
@@ -220,7 +255,7 @@ static void settle_all(void)
 enum {
     STEP_OPEN,
     STEP_SAY,
-    STEP_SAY_TOO,
+    STEP_SAY_MANY,
     STEP_SETTLE,
     STEP_PUBLISH,
     STEP_BUS,
@@ -251,15 +286,17 @@ static void step(unsigned code, uint8_t arg, const char *bytes, size_t len)
         client_open_or_close(s);
         break;
     case STEP_SAY:
-    case STEP_SAY_TOO:
-        if (s->session && !s->closing)
+        if (s->session && !s->closing && !said_is(bytes, len))
             router_message(&router, s->session, bytes, len, now);
+        break;
+    case STEP_SAY_MANY:
+        client_says(s, bytes, len);
         break;
     case STEP_SETTLE:
         settle(arg);
         break;
     case STEP_PUBLISH:
-        if (router.bus_up)
+        if (router.bus_up && !said_is(bytes, len))
             router_bus_message(&router, topics[arg % 128 % (sizeof topics / sizeof *topics)],
                                text_of(bytes, len), arg & 128, text_of_str(""), now);
         break;
@@ -319,7 +356,7 @@ static void step(unsigned code, uint8_t arg, const char *bytes, size_t len)
 
 static bool has_bytes(unsigned code)
 {
-    return code == STEP_SAY || code == STEP_SAY_TOO || code == STEP_PUBLISH ||
+    return code == STEP_SAY || code == STEP_SAY_MANY || code == STEP_PUBLISH ||
            code == STEP_OTHER_ANSWERS;
 }
 
@@ -398,6 +435,7 @@ static void begin(uint8_t how)
     held = drain_over = false;
     sender_count = 0;
     clients_begin();
+    said_begin();
     other_begin();
     require(router_init(&router, &o, now) == STATUS_OK);
     router.socket_ops = client_ops;
@@ -423,6 +461,7 @@ static void end(void)
     require(list_empty(&router.sessions));
     while (published_count)
         settle(2);
+    require(router.echo_bytes == 0);
     router_release(&router);
     other_end();
 }

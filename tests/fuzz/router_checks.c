@@ -197,6 +197,7 @@ static void check_session(const struct session *s)
 static void check_sessions(void)
 {
     size_t states[SESSION_HANDING + 1] = {0}, away = 0, with_socket = 0, named = 0, idle_later = 0;
+    size_t owed = 0;
     LIST_EACH(l, &router.sessions)
     {
         const struct session *s = LIST_ITEM(l, struct session, in_all);
@@ -206,7 +207,11 @@ static void check_sessions(void)
         with_socket += s->socket != NULL;
         named += s->sid[0] != '\0';
         idle_later += s->state == SESSION_IDLE && list_empty(&s->timer);
+        LIST_EACH(d, &s->deliveries)
+        owed++;
+        require(!s->echoes || router.echo_bytes);
     }
+    require(owed == published_owed());
     require(router.session_count == with_socket);
     require(router.joined_count == states[SESSION_JOINED]);
     require(router.away_count == away && check_keeping(&router.away) == away);

@@ -110,6 +110,7 @@ static void sent_welcome(struct socket *s, bool resumed, const struct json_membe
     require(s->session && s->session->state == SESSION_JOINED && !s->catching_up);
     view_list(&peers, "peers", member(m, count, "peers"));
     s->welcome++;
+    s->next_said = 0;
     if (!resumed) {
         s->seq = 0;
         s->view = peers;
@@ -178,6 +179,7 @@ static void on_send(void *socket, struct frame *f)
     s->last = f;
     s->queued++;
     bool resumed = json_equals(m[0].value, "resumed");
+    said_heard(s, m[0].value, member(m, count, "id"));
     if (resumed || json_equals(m[0].value, "joined"))
         sent_welcome(s, resumed, m, count);
     else if (json_uint(member(m, count, "seq"), UINT64_MAX, &seq))

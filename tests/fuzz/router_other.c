@@ -362,7 +362,10 @@ void other_shows(uint8_t how)
     }
     snprintf(topic, sizeof topic, "p/rooms/%s/peers/%s/presence", room, peer);
     snprintf(out, sizeof out, "{\"since\":%d,\"via\":\"%s\",\"sid\":\"" OTHER_RUN "-%s\"%s}",
-             how & 16 ? 5 : 7, by, sid, how & 32 ? ",\"ttl\":60" : "");
+             how & 16 ? 5 : 7, by, sid,
+             how & 32   ? ",\"ttl\":60,\"bundle\":true"
+             : how & 16 ? ",\"together\":true"
+                        : "");
     publish(topic, text_of_str(how & 64 ? "" : out), how & 128);
 }
 

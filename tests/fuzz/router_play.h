@@ -1,6 +1,6 @@
-/* What fuzz_router plays around the core, in parts: clients with their sockets (router_clients.c),
- * another bridge (router_other.c), the broker and time (fuzz_router.c); and what must hold after
- * each step (router_checks.c). */
+/* What fuzz_router plays around the core, in parts: clients with their sockets (router_clients.c)
+ * and what they say to each other (router_said.c), another bridge (router_other.c), the broker and
+ * time (fuzz_router.c); and what must hold after each step (router_checks.c). */
 #ifndef SIGBRIDGE_FUZZ_ROUTER_PLAY_H
 #define SIGBRIDGE_FUZZ_ROUTER_PLAY_H
 
@@ -24,10 +24,11 @@ struct socket {
     struct session *session; /* NULL: nobody's */
     bool open;
     bool closing;
-    bool full;        /* the next frame does not fit */
-    uint64_t seq;     /* of the last numbered frame that was sent to it */
-    uint64_t mark;    /* of what its client has read last */
-    unsigned welcome; /* how many `joined` and `resumed` were sent to it */
+    bool full;          /* the next frame does not fit */
+    uint64_t seq;       /* of the last numbered frame that was sent to it */
+    uint64_t mark;      /* of what its client has read last */
+    unsigned welcome;   /* how many `joined` and `resumed` were sent to it */
+    unsigned next_said; /* the number that it may hear next, since the last of these */
     struct frame *first, *last;
     size_t queued;
     struct view view; /* what its client knows when it has read everything */
@@ -97,6 +98,13 @@ void client_pong(struct socket *s);
 void client_resume(struct socket *s, uint8_t how);
 void view_add(struct view *v, struct text name);
 
+/* What they say in good order. */
+void said_begin(void);
+bool said_is(const char *bytes, size_t len);                       /* could it be taken for that? */
+void client_says(struct socket *s, const char *bytes, size_t len); /* a message for each byte */
+/* A frame went to the socket: an answer, or a message from another member. */
+void said_heard(struct socket *s, struct json_span type, struct json_span id);
+
 /* The other bridge. */
 void other_begin(void);
 void other_end(void);
@@ -111,6 +119,7 @@ const struct question *question_for(const struct session *s); /* or NULL */
 /* `sent` begins anew for the session with this own part of the id: another bridge made it up. */
 void forget_sent(const char *own);
 
+size_t published_owed(void); /* messages of sessions whose outcome is not known yet */
 void check_everything(void);
 
 #endif
