@@ -286,7 +286,8 @@ static bool work(struct store *s, bool *end)
 /* On Linux a thread has a priority of its own. What is recorded may wait for what is signaled. */
 static void step_back(void)
 {
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), STORE_NICE);
+    id_t self = (id_t)gettid();
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + STORE_NICE);
 }
 
 void *store_writer_main(void *store)

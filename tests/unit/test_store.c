@@ -4,12 +4,15 @@
 
 #include "base/clock.h"
 #include "io/store_schema.h"
+#include "io/store_writer.h"
 #include "test_store_util.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -670,6 +673,51 @@ static void test_speed(void **state)
     test_dir_remove(dir);
 }
 
+/* The highest one of this process's threads. */
+static int worst_nice(void)
+{
+    int worst = -20;
+    struct dirent *entry;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    while ((entry = readdir(tasks))) {
+        int is = getpriority(PRIO_PROCESS, (id_t)strtoul(entry->d_name, NULL, 10));
+        if (entry->d_name[0] != '.' && is > worst)
+            worst = is;
+    }
+    closedir(tasks);
+    return worst;
+}
+
+/* Whatever the priority of the process is: the writer gives way to its loop. */
+static void test_priority(void **state)
+{
+    (void)state;
+    char dir[TEST_PATH_MAX], path[TEST_PATH_MAX];
+    enum { MORE = 3, WAITS = 500, NICE_MAX = 19 };
+    int ours = getpriority(PRIO_PROCESS, 0) + MORE, writers = ours + STORE_NICE;
+    test_dir_make(dir);
+    test_path(path, dir, "a.db");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool lower = false;
+        if (setpriority(PRIO_PROCESS, 0, ours) != 0)
+            _exit(2);
+        struct store *s = test_store_open(path, "b1", 1, 100);
+        for (int i = 0; i < WAITS && !lower; i++) {
+            usleep(10000);
+            lower = worst_nice() == (writers < NICE_MAX ? writers : NICE_MAX);
+        }
+        test_store_close(s);
+        _exit(!lower);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -682,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_permissions),
         cmocka_unit_test(test_migration),
         cmocka_unit_test(test_foreign_untouched),
+        cmocka_unit_test(test_priority),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
