@@ -55,7 +55,8 @@ function figures(size) {
     figure("latency", "latency", ALL, { idle: size.idle, rate: size.rate, seconds: size.latencySeconds, warmup }),
     fanout(WITH_ROOMS.filter((kind) => kind !== "relay"), { "room-size": size.fanOut }),
     fanout(["relay"], {}),
-    ...size.sessions.map((sessions) => figure(`idle-${sessions}`, "idle", size.idleKinds, { sessions, settle }, { fresh: true })),
+    ...size.sessions.flatMap((sessions) => [10, 2].map((room) =>
+      figure(`idle-${sessions}-in-${room}`, "idle", size.idleKinds, { sessions, "room-size": room, settle }, { fresh: true }))),
     storm("storm-rooms", WITH_PRESENCE, ...size.storm),
     storm("storm-room", WITH_PRESENCE.filter((kind) => size.oneRoom.includes(kind)), size.room, size.room),
     ...(size.soak ? [figure("soak", "soak", BOTH, { pairs: 20, seconds: size.soak, warmup, settle }, { fresh: true })] : []),

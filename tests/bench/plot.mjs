@@ -64,7 +64,7 @@ export function candidatesPlot(report) {
       (candidate) => report.parts[candidate] && Object.values(report.parts[candidate])),
     panel(report, "messages per second", "at saturation, servers on one core", "saturation", (c) => c.messagesPerSecond),
     panel(report, "burst of 1,000 pairs, p99 of a handshake, ms", "18 messages each, all at the same instant", "burst-1000", (c) => c.p99),
-    panel(report, "memory per idle session, KiB", "5,000 sessions, all processes", "idle-5000", (c) => c.bytesPerSession && c.bytesPerSession / 1024),
+    panel(report, "memory per idle session, KiB", "5,000 sessions in rooms of ten, all processes", "idle-5000-in-10", (c) => c.bytesPerSession && c.bytesPerSession / 1024),
   ].filter(({ entries }) => entries.length > 0);
   const width = 920, column = 440;
   const rowHeights = [];
