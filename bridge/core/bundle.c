@@ -131,6 +131,7 @@ void bundle_send(struct router *r)
     struct bundle *b = &r->bundle;
     struct session *s = b->session;
     struct delivery *first = b->first;
+    size_t count = b->count;
     if (b->way == BUNDLE_NONE)
         return;
     const struct peer *target = registry_peer(s->peer->room, delivery_to(first));
@@ -145,6 +146,8 @@ void bundle_send(struct router *r)
                                delivery_id(first), outbound_stamp(r, s));
     empty(b);
     enum status status = router_publish_out(r, false, 0, first);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK)
+        r->metrics.forwarded_mqtt += count;
+    else
         outbound_unsent(r, first, status);
 }

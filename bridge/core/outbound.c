@@ -84,7 +84,9 @@ static enum status publish(struct router *r, struct session *s, const struct env
     buf_clear(&r->out);
     message_put_mqtt(&r->out, e, outbound_stamp(r, s));
     enum status status = router_publish_out(r, false, 0, d);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK)
+        r->metrics.forwarded_mqtt++;
+    else
         delivery_destroy(d);
     return status;
 }
@@ -142,7 +144,6 @@ void outbound_forward(struct router *r, struct session *s, struct envelope *e)
     if (!text_end(&id))
         recent_add(&s->recent, id);
     note_order(s, e, to, call);
-    r->metrics.forwarded_mqtt++;
 }
 
 static void failed(struct router *r, struct delivery *d, const struct problem *why)

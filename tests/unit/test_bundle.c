@@ -851,6 +851,32 @@ static void what_waits_at_the_end_is_released(void **state)
     assert_true(list_empty(&a.session->deliveries));
 }
 
+/* What the broker is not given, for want of room, was not passed on. */
+static void each_counts_as_passed_on_or_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t publish_room;
+        unsigned forwarded, refused;
+    } rows[] = {
+        {"taken", 100, 3, 0},
+        {"no room", 0, 0, 3},
+        {"room for the two that travel together", 1, 2, 1},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        tear_down(state);
+        set_up(state);
+        w.publish_room = rows[i].publish_room;
+        take("a " C(1));
+        take("a " C(2));
+        take("a " MESSAGE("3"));
+        router_flush(&w.router, w.now);
+        const struct metrics *m = &w.router.metrics;
+        ROW(rows[i].name, m->forwarded_mqtt == rows[i].forwarded);
+        ROW(rows[i].name, m->refused[FROM_WS][STATUS_UNAVAILABLE] == rows[i].refused);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -868,6 +894,7 @@ int main(void)
         TEST(what_comes_back_is_known_once),
         TEST(what_is_on_its_way_to_who_ends_is_forgotten),
         TEST(what_waits_at_the_end_is_released),
+        TEST(each_counts_as_passed_on_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
