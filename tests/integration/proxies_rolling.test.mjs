@@ -2,50 +2,14 @@
  * a device write to each other: nobody notices. The browsers are the library of clients/js. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import WebSocket from "ws";
-import { Signaling } from "../../clients/js/src/index.js";
 import { Ledger } from "../faults/ledger.mjs";
 import { deadline, until } from "./harness.mjs";
 import { makeKey } from "./jwt.mjs";
+import { Page } from "./page.mjs";
 import { startProxy } from "./proxies.mjs";
 import { World } from "./world.mjs";
 
 const ROOM = "hall";
-
-/* A page's session, by the library: numbers what it sends and notes what comes. */
-class Page {
-    constructor(name, proxy, token, ledger, options) {
-        Object.assign(this, { name, ledger, epoch: 0, joins: 0, resumes: 0, closings: 0, left: [], errors: [], kind: "session" });
-        class Socket extends WebSocket {
-            constructor(url, protocols) {
-                super(url, protocols, { ...options, perMessageDeflate: false });
-            }
-        }
-        this.library = new Signaling(proxy.wsUrl, { room: ROOM, peer: name, token, WebSocket: Socket });
-        const on = (type, listener) => this.library.addEventListener(type, ({ detail }) => listener(detail));
-        on("joined", (detail) => {
-            this.epoch = ++this.joins;
-            this.bridge = detail.session.split(".")[0];
-        });
-        on("resumed", (detail) => {
-            this.resumes++;
-            this.bridge = detail.session.split(".")[0];
-        });
-        on("closing", () => this.closings++);
-        this.trace = [];
-        on("state", ({ state, reason }) => this.trace.push(`${new Date().toISOString().slice(14, 23)} ${state} ${reason ?? ""}`));
-        on("presence", ({ left }) => this.left.push(...left));
-        on("error", (error) => this.errors.push(`${error.error}: ${error.message}`));
-        on("message", ({ from, data }) => ledger.got(name, from, name, "", data.n));
-        ledger.members.set(name, this);
-    }
-
-    async say(to) {
-        const record = this.ledger.sent(this.name, to);
-        this.ledger.outcome(record, await this.library.send({ type: "message", to, data: { n: record.n } }).then(() => "ack", (error) => error.error ?? String(error)));
-        return record;
-    }
-}
 
 for (const kind of ["nginx", "haproxy"])
     describe(`a rolling restart behind ${kind}`, () => {
@@ -74,7 +38,8 @@ for (const kind of ["nginx", "haproxy"])
             });
             for (let i = 0; i < 6; i++) {
                 const name = `page${i}`;
-                const page = new Page(name, proxy, key.token({ sub: name, rooms: [ROOM] }), ledger, proxy.options({ localAddress: `127.0.3.${i + 1}` }));
+                const page = new Page(name, { url: proxy.wsUrl, room: ROOM, ledger,
+                    token: key.token({ sub: name, rooms: [ROOM] }), options: proxy.options({ localAddress: `127.0.3.${i + 1}` }) });
                 pages.push(page);
                 await page.library.connect();
             }
