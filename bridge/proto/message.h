@@ -36,7 +36,7 @@ void message_put_candidates(struct buf *b, struct text items, size_t count, stru
 /* Messages of one sender for a peer's inbox that travel together; a single one as it is. items: as
  * message_put_mqtt() writes them, with commas between. Where they begin. */
 size_t message_put_together(struct buf *b, struct text items, size_t count);
-/* What message_put_together() has put together, if it is that: at most max messages. It is taken
+/* What message_put_together() has put together, if it is that: 1 to max messages. It is taken
  * apart without a look at what they are. False: it is something else. */
 bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count);
 

@@ -851,6 +851,16 @@ static void what_waits_at_the_end_is_released(void **state)
     assert_true(list_empty(&a.session->deliveries));
 }
 
+/* Whoever sends nothing is told. */
+static void nothing_together_is_refused(void **state)
+{
+    (void)state;
+    from_the_broker("p/rooms/r/peers/a/in/takes", TOGETHER(""));
+    from_the_broker("p/rooms/r/peers/a/in/takes", TOGETHER(" "));
+    assert_int_equal(w.router.metrics.refused[FROM_MQTT][STATUS_INVALID_MESSAGE], 2);
+    assert_string_equal(w.queue[w.queued - 1].topic, "p/rooms/r/peers/takes/in/_bridge");
+}
+
 /* What the broker is not given, for want of room, was not passed on. */
 static void each_counts_as_passed_on_or_refused(void **state)
 {
@@ -894,6 +904,7 @@ int main(void)
         TEST(what_comes_back_is_known_once),
         TEST(what_is_on_its_way_to_who_ends_is_forgotten),
         TEST(what_waits_at_the_end_is_released),
+        TEST(nothing_together_is_refused),
         TEST(each_counts_as_passed_on_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
