@@ -242,9 +242,10 @@ size_t message_put_together(struct buf *b, struct text items, size_t count)
 bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count)
 {
     size_t head = sizeof together - 1, len = text_len(&payload);
+    if (len <= head + 2 || memcmp(payload.p, together, head) != 0 || payload.p[len - 1] != '}')
+        return false;
     struct json_span array = {.p = payload.p + head, .len = len - head - 1, .type = JSON_ARRAY};
-    return len > head + 2 && memcmp(payload.p, together, head) == 0 && payload.p[len - 1] == '}' &&
-           *array.p == '[' && json_known_array(array, messages, max, count) && *count > 0;
+    return *array.p == '[' && json_known_array(array, messages, max, count) && *count > 0;
 }
 
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to)

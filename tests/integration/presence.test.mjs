@@ -36,7 +36,7 @@ test("who has joined is retained in the broker, with everything that belongs to 
         const { message, expiry } = await retained(presenceTopic(room, "ann"));
         assertSchema("presence.json", message);
         const { since, ...rest } = message;
-        assert.deepEqual(rest, { kind: "browser", meta: { name: "Ann", i }, via: world.bridge.ready.bridge, sid: sidOf(ann.joined), ttl: 600, bundle: true });
+        assert.deepEqual(rest, { kind: "browser", meta: { name: "Ann", i }, via: world.bridge.ready.bridge, sid: sidOf(ann.joined), ttl: 600, bundle: true, together: true });
         assert.ok(Math.abs(since - Date.now()) < 10_000);
         assert.ok(expiry > 590 && expiry <= 600, `expires in ${expiry} s`);
     }
