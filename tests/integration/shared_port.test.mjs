@@ -2,10 +2,14 @@
  * rooms span them, and a new one takes the place of an old one without a connection refused. Each has
  * a port of its own besides, for who wants to look into that one. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Ledger } from "../faults/ledger.mjs";
-import { deadline, Program, tempDir, until, WsPeer } from "./harness.mjs";
+import { makePair } from "./certificates.mjs";
+import { deadline, freePort, parseReady, Program, tempDir, until, WsPeer } from "./harness.mjs";
 import { Page } from "./page.mjs";
+import { codeBlock } from "./readme.mjs";
 import { answerSdp, assertNoSanitizer, candidate, metric, newRoom, rosterOf, sdp, sees, World } from "./world.mjs";
 
 const bridgeOf = (peer) => peer.joined.session.split(".")[0];
@@ -133,6 +137,29 @@ describe("who may listen at a port that is used", () => {
         assert.equal((await deadline(program.exited, "its end")).code, 2, program.tail());
         assert.match(program.tail(), /listen_shared goes with a broker that all who share use: set broker/);
     });
+});
+
+test("the configuration of broker-config/README.md, with TLS, twice", async () => {
+    const world = new World();
+    world.broker = await world.addBroker();
+    const pair = await makePair();
+    const [shared, dir] = [await freePort(), tempDir("shared")];
+    const text = codeBlock("broker-config/README.md", "conf", "listen_shared").replace("0.0.0.0:8443", `127.0.0.1:${shared}`)
+        .replace("/etc/sigbridge/fullchain.pem", pair.cert).replace("/etc/sigbridge/privkey.pem", pair.key);
+    for (const n of [1, 2]) {
+        const file = join(dir, `${n}.conf`);
+        writeFileSync(file, text.replace("127.0.0.1:9101", `127.0.0.1:${await freePort()}`).replace("/var/lib/sigbridge/1", join(dir, `${n}`)));
+        const program = new Program(process.env.SIGBRIDGE_BIN, ["-c", file, "--dev", "--broker", world.broker.url]);
+        const ready = parseReady(await program.line((line) => parseReady(line) !== null));
+        world.bridges.push(Object.assign(program, { ready, url: `http://${ready.http}/` }));
+        assert.deepEqual([ready.https, ready.data], [`127.0.0.1:${shared}`, join(dir, `${n}`)]);
+    }
+    const room = newRoom();
+    const bridge = { wsUrl: `wss://127.0.0.1:${shared}/ws` };
+    const peers = await Promise.all(Array.from({ length: 30 }, (_, i) => world.join({ room, peer: `p${i}` }, { bridge, ca: pair.pem })));
+    assert.equal(new Set(peers.map(bridgeOf)).size, 2);
+    await sees(peers[0], ...peers.slice(1).map((peer) => peer.name));
+    await world.end();
 });
 
 describe("a rolling restart at one port", () => {
