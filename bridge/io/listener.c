@@ -194,6 +194,8 @@ uint64_t listener_pauses(const struct listener *l)
     return l->pauses;
 }
 
+/* A filter of the socket needs no rights, and sees each segment that comes for it from the TCP
+ * header on. There is no other way to say that a listener shall get no more. */
 void listener_yield(struct listener *l)
 {
     enum { FLAGS_BYTE = 13, SYN = 0x02, SYN_ACK = 0x12 }; /* of a TCP header, RFC 9293 */

@@ -1,4 +1,5 @@
 if(SIGBRIDGE_BRIDGE)
+  sigbridge_unit(listener sigbridge_io)
   sigbridge_unit(mqtt_parts sigbridge_io)
   sigbridge_unit(tls_pair sigbridge_io)
   sigbridge_unit(tls_memory sigbridge_io)
