@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The digests in the order in which they came, and an index to them: digests that share a bucket
+ * are a chain. Places count from 1 there. */
 struct seen_ring {
-    unsigned size, next;
-    int64_t since_us;   /* when the first place was taken last */
-    uint64_t digests[]; /* 0: free */
+    unsigned size, next; /* a power of two */
+    int64_t since_us;    /* when the first place was taken last */
+    uint64_t *digests;   /* 0: free */
+    uint16_t *buckets, *chain;
 };
+
+_Static_assert(SEEN_MAX <= UINT16_MAX, "places are counted in 16 bits");
 
 void seen_init(struct seen *s)
 {
@@ -28,16 +33,61 @@ uint64_t seen_digest(struct text from, struct text payload)
     return digest_bytes(sender, payload.p, text_len(&payload)) | 1;
 }
 
+static uint16_t *bucket_of(const struct seen_ring *r, uint64_t digest)
+{
+    return &r->buckets[(digest >> 1) & (r->size - 1)]; /* the lowest bit is always set */
+}
+
+static struct seen_ring *make(unsigned size)
+{
+    size_t each = sizeof(uint64_t) + 2 * sizeof(uint16_t);
+    struct seen_ring *r = calloc(1, sizeof *r + size * each);
+    if (!r)
+        return NULL;
+    r->size = size;
+    r->digests = (uint64_t *)(r + 1);
+    r->buckets = (uint16_t *)(r->digests + size);
+    r->chain = r->buckets + size;
+    return r;
+}
+
+static void forget(struct seen_ring *r, unsigned place)
+{
+    uint16_t *at = bucket_of(r, r->digests[place]);
+    while (*at != place + 1)
+        at = &r->chain[*at - 1];
+    *at = r->chain[place];
+}
+
+static void remember(struct seen_ring *r, uint64_t digest)
+{
+    unsigned place = r->next++;
+    uint16_t *bucket = bucket_of(r, digest);
+    if (r->digests[place])
+        forget(r, place);
+    r->digests[place] = digest;
+    r->chain[place] = *bucket;
+    *bucket = (uint16_t)(place + 1);
+}
+
+static bool holds(const struct seen_ring *r, uint64_t digest)
+{
+    for (unsigned i = *bucket_of(r, digest); i; i = r->chain[i - 1])
+        if (r->digests[i - 1] == digest)
+            return true;
+    return false;
+}
+
 /* Twice as large, with what it holds; or as it is, when memory is short. */
 static void resize(struct seen *s, unsigned size)
 {
-    unsigned old = s->ring ? s->ring->size : 0;
-    struct seen_ring *ring = realloc(s->ring, sizeof *ring + size * sizeof *ring->digests);
+    struct seen_ring *old = s->ring, *ring = make(size);
     if (!ring)
         return;
-    memset(ring->digests + old, 0, (size - old) * sizeof *ring->digests);
-    ring->size = size;
-    ring->next = old;
+    for (unsigned i = 0; old && i < old->size; i++)
+        remember(ring, old->digests[i]);
+    ring->since_us = old ? old->since_us : 0;
+    free(old);
     s->ring = ring;
 }
 
@@ -61,11 +111,10 @@ static bool make_place(struct seen *s, int64_t now_us)
 
 bool seen_before(struct seen *s, uint64_t digest, int64_t now_us)
 {
-    for (unsigned i = 0; s->ring && i < s->ring->size; i++)
-        if (s->ring->digests[i] == digest)
-            return true;
+    if (s->ring && holds(s->ring, digest))
+        return true;
     if (make_place(s, now_us))
-        s->ring->digests[s->ring->next++] = digest;
+        remember(s->ring, digest);
     return false;
 }
 

@@ -37,6 +37,23 @@ static void how_many_are_remembered(void **state)
     }
 }
 
+/* The index by digest goes wrong, if at all, where places are taken again. */
+static void what_shares_a_bucket_is_told_apart(void **state)
+{
+    (void)state;
+    static const uint64_t strides[] = {1, 2, 4 * SEEN_MAX, 2 * SEEN_MIN, 6364136223846793005u};
+    for (size_t i = 0; i < ROWS(strides); i++) {
+        struct seen s;
+        seen_init(&s);
+        for (uint64_t n = 1; n <= 3 * SEEN_MAX; n++)
+            assert_false(seen_before(&s, n * strides[i], 1));
+        for (uint64_t n = 2 * SEEN_MAX + 1; n <= 3 * SEEN_MAX; n++)
+            assert_true(seen_before(&s, n * strides[i], 1));
+        assert_false(seen_before(&s, SEEN_MAX * strides[i], 1));
+        seen_release(&s);
+    }
+}
+
 static void who_sent_it_counts(void **state)
 {
     (void)state;
@@ -51,6 +68,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(how_many_are_remembered),
+        cmocka_unit_test(what_shares_a_bucket_is_told_apart),
         cmocka_unit_test(who_sent_it_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
