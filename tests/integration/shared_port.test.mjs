@@ -107,6 +107,18 @@ describe("two bridges at one port", () => {
     });
 });
 
+test("asked twice, while it leaves the port: it ends at once", async () => {
+    const world = new World();
+    world.broker = await world.addBroker();
+    const one = await share(world, "one");
+    const ann = await world.join({ room: newRoom(), peer: "ann" }, { bridge: one });
+    one.kill("SIGTERM");
+    await one.line("draining");
+    one.kill("SIGTERM");
+    await world.end();
+    assert.ok(!ann.received.some((m) => m.type === "closing"), "it did not wait until the port was left");
+});
+
 describe("who may listen at a port that is used", () => {
     const world = new World();
     let shared;
