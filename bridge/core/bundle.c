@@ -5,7 +5,10 @@
 #include "core/router.h"
 #include "proto/message.h"
 
-enum { LARGE = BUNDLE_BYTES_MAX / 4 }; /* a message that gains nothing by company */
+enum {
+    LARGE = BUNDLE_BYTES_MAX / 4, /* a message that gains nothing by company */
+    AROUND = 256                  /* what a bundle, and a message, have around their fields */
+};
 
 _Static_assert((int)BUNDLE_MESSAGES_MAX == (int)ENVELOPE_CANDIDATES_MAX, "one bound for both ways");
 
@@ -42,23 +45,35 @@ enum bundle_way bundle_way(const struct session *s, const struct envelope *e)
     return target->info->bundle && e->type == MSG_CANDIDATE ? BUNDLE_CANDIDATES : BUNDLE_NONE;
 }
 
-/* A small device has room for a description and what is around it: for as many bytes of candidates,
- * then, too. */
-static bool has_room(const struct bundle *b, const struct envelope *e, const struct delivery *d)
+/* About as many bytes as it takes, and some more. */
+static size_t size_of(const struct envelope *e)
 {
+    size_t size = AROUND;
+    for (int f = 0; f < FIELD_COUNT; f++)
+        size += e->field[f].len;
+    return size;
+}
+
+/* A small device has room for a description and what is around it: for as many bytes of candidates,
+ * then, too. And whatever a broker takes, it takes the largest message of a session. */
+static bool has_room(const struct router *r, const struct envelope *e, const struct delivery *d)
+{
+    const struct bundle *b = &r->bundle;
     const struct peer *target = registry_peer(d->session->peer->room, delivery_to(d));
     uint64_t sdp_max = b->way == BUNDLE_CANDIDATES ? target->info->budget.sdp : 0;
     return b->count < BUNDLE_MESSAGES_MAX && b->items.len < BUNDLE_BYTES_MAX - 2 * LARGE &&
+           b->items.len + size_of(e) <= r->o.message_max &&
            (!sdp_max || b->items.len + e->field[FIELD_CANDIDATE].len < sdp_max);
 }
 
-static bool takes(const struct bundle *b, enum bundle_way way, const struct envelope *e,
+static bool takes(const struct router *r, enum bundle_way way, const struct envelope *e,
                   const struct delivery *d)
 {
+    const struct bundle *b = &r->bundle;
     return b->way == way && b->session == d->session &&
            text_same(delivery_to(b->first), delivery_to(d)) &&
            (way == BUNDLE_TOGETHER || text_same(delivery_call(b->first), delivery_call(d))) &&
-           has_room(b, e, d);
+           has_room(r, e, d);
 }
 
 static struct text items_of(const struct bundle *b)
@@ -86,7 +101,7 @@ static void put(struct router *r, const struct envelope *e, struct session *s)
 bool bundle_add(struct router *r, enum bundle_way way, const struct envelope *e, struct delivery *d)
 {
     struct bundle *b = &r->bundle;
-    if (!takes(b, way, e, d))
+    if (!takes(r, way, e, d))
         bundle_send(r);
     size_t before = b->items.len;
     b->way = way;

@@ -851,6 +851,36 @@ static void what_waits_at_the_end_is_released(void **state)
     assert_true(list_empty(&a.session->deliveries));
 }
 
+/* Whatever the broker is told to take: it takes the largest message of a session. */
+static void a_bundle_is_no_larger_than_a_message(void **state)
+{
+    enum { MESSAGE_MAX = 8192 };
+    static const struct {
+        const char *name, *to;
+        void (*say)(const char *to, size_t number, size_t size);
+        size_t count, size, publications;
+    } rows[] = {
+        {"two that fit", "b", say_sealed, 2, 3000, 1},
+        {"two that do not", "b", say_sealed, 2, 5000, 2},
+        {"candidates for a bridge", "b", say_candidate, 60, 160, 2},
+        {"candidates for a device", "takes", say_candidate, 60, 160, 2},
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        size_t published = 0;
+        tear_down(state);
+        set_up(state);
+        w.router.o.message_max = MESSAGE_MAX;
+        for (size_t k = 0; k < rows[i].count; k++)
+            rows[i].say(rows[i].to, k, rows[i].size);
+        router_flush(&w.router, w.now);
+        for (size_t k = 0; k < w.queued; k++) {
+            published += strstr(w.queue[k].topic, "/in/a") != NULL;
+            ROW(rows[i].name, w.queue[k].len <= MESSAGE_MAX);
+        }
+        ROW(rows[i].name, published == rows[i].publications);
+    }
+}
+
 /* Whoever sends nothing is told. */
 static void nothing_together_is_refused(void **state)
 {
@@ -904,6 +934,7 @@ int main(void)
         TEST(what_comes_back_is_known_once),
         TEST(what_is_on_its_way_to_who_ends_is_forgotten),
         TEST(what_waits_at_the_end_is_released),
+        TEST(a_bundle_is_no_larger_than_a_message),
         TEST(nothing_together_is_refused),
         TEST(each_counts_as_passed_on_or_refused),
     };
