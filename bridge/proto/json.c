@@ -207,29 +207,38 @@ static bool same_key(struct json_span a, struct json_span b)
 {
     char left[JSON_MAX_KEY], right[JSON_MAX_KEY];
     size_t left_len, right_len;
+    if (!a.escaped && !b.escaped)
+        return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
     return json_decode(a, left, sizeof left, &left_len) &&
            json_decode(b, right, sizeof right, &right_len) && left_len == right_len &&
            memcmp(left, right, left_len) == 0;
 }
 
-/* Equal for equal keys, and seldom for others: of their ends, eight bytes each. */
+static uint64_t mix(uint64_t digest, uint64_t word)
+{
+    digest = (digest ^ word) * 0x9e3779b97f4a7c15ULL;
+    return digest ^ digest >> 32;
+}
+
+/* Equal for equal keys, and seldom for others. */
 static uint64_t key_digest(struct json_span key)
 {
     char plain[JSON_MAX_KEY];
     const char *p = key.p;
     size_t len = key.len;
-    uint64_t first = 0, last = 0;
+    uint64_t word;
     if (key.escaped) {
         (void)json_decode(key, plain, sizeof plain, &len);
         p = plain;
     }
-    if (len >= 8) {
-        memcpy(&first, p, 8);
-        memcpy(&last, p + len - 8, 8);
-    } else {
-        memcpy(&first, p, len);
+    uint64_t digest = len;
+    for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
+        memcpy(&word, p, sizeof word);
+        digest = mix(digest, word);
     }
-    return (first ^ len << 56) * 0x9e3779b97f4a7c15ULL ^ last;
+    word = 0;
+    memcpy(&word, p, len);
+    return mix(digest, word);
 }
 
 /* A key, remembered until its object closes, and the colon behind it. */
