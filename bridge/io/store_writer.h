@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STORE_NICE = 5 };              /* the priority of the writer: about a third of the loop's */
+enum { STORE_NICE = 5 }; /* of the writer, above that of the loop: about a third of its time */
 enum { STORE_BATCH_EVENTS = 200 };     /* events of one transaction */
 enum { STORE_BATCH_US = 20000 };       /* how long the first of them waits for more [us] */
 enum { STORE_RETRY_MIN_US = 100000 };  /* first pause after a failure, doubled each time [us] */
