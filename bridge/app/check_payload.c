@@ -4,6 +4,7 @@
 #include "proto/candidate.h"
 #include "proto/envelope.h"
 #include "proto/json.h"
+#include "proto/message.h"
 #include "proto/sdp.h"
 
 #include <string.h>
@@ -88,15 +89,27 @@ static enum status check_candidate(const char *bytes, size_t len, struct text in
     return status;
 }
 
-static enum status check_message(enum msg_side side, const char *bytes, size_t len, char *scratch,
-                                 struct problem *why)
+static enum status check_one(enum msg_side side, const char *bytes, size_t len, char *scratch,
+                             struct problem *why)
 {
     struct envelope e;
-    enum status status = check_json_size(len, why);
-    if (status == STATUS_OK)
-        status = envelope_parse(bytes, len, side, &e, why);
+    enum status status = envelope_parse(bytes, len, side, &e, why);
     if (status == STATUS_OK)
         status = envelope_check(&e, scratch, PAYLOAD_MAX_BYTES, why);
+    return status;
+}
+
+static enum status check_message(enum msg_side side, struct text payload, char *scratch,
+                                 struct problem *why)
+{
+    struct json_span messages[ENVELOPE_CANDIDATES_MAX];
+    size_t n, len = text_len(&payload);
+    enum status status = check_json_size(len, why);
+    if (status != STATUS_OK || side != SIDE_PEER ||
+        !message_apart(payload, messages, ENVELOPE_CANDIDATES_MAX, &n))
+        return status == STATUS_OK ? check_one(side, payload.p, len, scratch, why) : status;
+    for (size_t i = 0; status == STATUS_OK && i < n; i++)
+        status = check_one(side, messages[i].p, messages[i].len, scratch, why);
     return status;
 }
 
@@ -113,7 +126,7 @@ enum status payload_check(enum payload_kind kind, enum msg_side side, const char
     struct text inside = trimmed(bytes, len);
     bool json = !text_end(&inside) && *inside.p == '{';
     if (kind == PAYLOAD_MESSAGE)
-        return check_message(side, bytes, len, scratch, why);
+        return check_message(side, inside, scratch, why);
     if (kind == PAYLOAD_PRESENCE)
         return check_presence(bytes, len, why);
     if (kind == PAYLOAD_CANDIDATE)
