@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { repository, run, tempDir } from "./harness.mjs";
+import { readText } from "./readme.mjs";
 
 const FIRST_TIME_MS = 500_000;
 /* Not as a part of this test, whose runner would else take over what it prints. */
@@ -62,4 +63,26 @@ test("bench: a candidate that cannot be started is in the table, and the others 
     assert.match(result.stdout, /^\| sigbridge, browser to device \| failed \[1\] /m);
     assert.match(result.stdout, /^\| tutorial room server \(ws\) \| \d/m);
     assert.match(result.stdout, /^\[1\] .*did not start/m);
+});
+
+/* The README's rows in the order of its table; the numbers as they are rounded there. */
+const ROWS = ["sigbridge", "sigbridge-two", "sigbridge-device", "room-server", "peerjs", "socketio", "node-bridge", "mosquitto-tcp-1", "mosquitto-ws-1", "relay"];
+const COLUMNS = [
+    ["saturation", "cpuUsPerMessage", (us) => `${us >= 100 ? us.toFixed(0) : us.toFixed(1)} µs`],
+    ["saturation", "messagesPerSecond", (rate) => (Math.round(rate / 100) * 100).toLocaleString("en")],
+    ["latency", "p50", (ms) => `${ms.toFixed(2)} ms`],
+    ["burst-1000", "p99", (ms) => `${ms.toFixed(0)} ms`],
+    ["idle-5000-in-10", "bytesPerSession", (bytes) => `${(bytes / 1024).toFixed(1)} KiB`],
+];
+
+test("bench: the README has the numbers of the published run", () => {
+    const { table } = JSON.parse(readText("tests/bench/published/bench.json"));
+    const lines = readText("README.md").split("\n");
+    const head = lines.findIndex((line) => line.startsWith("| | CPU per message |"));
+    const rows = lines.slice(head + 2, head + 2 + ROWS.length).map((line) => line.split("|").slice(2, -1).map((cell) => cell.trim()));
+    const published = ROWS.map((candidate) => COLUMNS.map(([figure, name, form]) => {
+        const value = table[figure]?.[candidate]?.[name];
+        return value === undefined ? "–" : form(value);
+    }));
+    assert.deepEqual(rows, published);
 });
