@@ -167,6 +167,11 @@ static void to_session(struct router *r, struct session *s, const struct topic *
     char call_bytes[NAME_MAX_BYTES];
     uint64_t digest = seen_digest(t->from, payload);
     bool ok = read(r, t, payload, SIDE_PEER, &e, &why);
+    if (why.status == STATUS_INVALID_MESSAGE && message_is_together(payload))
+        problem_set(&why, STATUS_INVALID_MESSAGE, 0, "message-field",
+                    "`together` must hold 1 to %d messages in `messages`, none of them `together`, "
+                    "and be written as the protocol says",
+                    BUNDLE_MESSAGES_MAX);
     if (ok && is_marked(&e)) {
         handover_note(s, digest);
         if (again(r, &s->seen, digest))
@@ -217,10 +222,10 @@ static void to_bridge(struct router *r, const struct topic *t, struct text paylo
     answer_ice_servers(r, t, &e);
 }
 
-/* One message of an echo. d: its delivery, which knows what it is. */
-static void deliver_again(struct router *r, struct session *s, const struct topic *t,
-                          const char *message, const struct bundle_part *part,
-                          const struct delivery *d)
+/* One message of it. d: its delivery, which knows what it is. */
+static void deliver_echo(struct router *r, struct session *s, const struct topic *t,
+                         const char *message, const struct bundle_part *part,
+                         const struct delivery *d)
 {
     struct text whole = text_of(message, part->len);
     if (!is_expected(s, d->type, t->from, delivery_call(d))) {
@@ -239,7 +244,9 @@ static void deliver_again(struct router *r, struct session *s, const struct topi
     deliver(r, s);
 }
 
-static bool is_echo(struct router *r, struct session *s, const struct topic *t, struct text payload)
+/* False: it is none. */
+static bool take_echo(struct router *r, struct session *s, const struct topic *t,
+                      struct text payload)
 {
     struct echo *echo = echo_find(s, t, payload);
     if (!echo)
@@ -247,7 +254,7 @@ static bool is_echo(struct router *r, struct session *s, const struct topic *t, 
     const struct delivery *d = echo_first(echo);
     for (size_t i = 0; d; i++, d = d->with) {
         const struct bundle_part *part = echo_part(echo, i);
-        deliver_again(r, s, t, payload.p + part->at, part, d);
+        deliver_echo(r, s, t, payload.p + part->at, part, d);
     }
     echo_drop(echo);
     return true;
@@ -281,7 +288,7 @@ void inbound_inbox(struct router *r, const struct topic *t, struct text payload)
         return;
     }
     struct session *s = session_of(r, t);
-    if (s && s->state == SESSION_JOINED && is_echo(r, s, t, payload))
+    if (s && s->state == SESSION_JOINED && take_echo(r, s, t, payload))
         return;
     if (!message_apart(payload, messages, BUNDLE_MESSAGES_MAX, &n)) {
         to_peer(r, t, payload);

@@ -248,6 +248,11 @@ bool message_apart(struct text payload, struct json_span *messages, size_t max, 
     return *array.p == '[' && json_known_array(array, messages, max, count) && *count > 0;
 }
 
+bool message_is_together(struct text payload)
+{
+    return text_literal(&payload, "{\"type\":\"together\"");
+}
+
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to)
 {
     buf_str(b, "{\"type\":\"error\",\"code\":");

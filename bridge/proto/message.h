@@ -39,6 +39,8 @@ size_t message_put_together(struct buf *b, struct text items, size_t count);
 /* What message_put_together() has put together, if it is that: 1 to max messages. It is taken
  * apart without a look at what they are. False: it is something else. */
 bool message_apart(struct text payload, struct json_span *messages, size_t max, size_t *count);
+/* Does it begin as one, whether it can be taken apart or not? */
+bool message_is_together(struct text payload);
 
 /* {"type":"error",…}, complete. id and to may be empty. */
 void message_put_error(struct buf *b, const struct problem *p, struct text id, struct text to);

@@ -1,6 +1,7 @@
 /* What one session says to one peer in one turn of the loop: what travels together, what it meets
  * on the way, how it is taken apart, and that each message has its own answer. */
 #include "core/bundle.h"
+#include "core/echo.h"
 #include "proto/message.h"
 #include "sdp.h"
 #include "test.h"
@@ -764,6 +765,7 @@ static void too_many_are_not_taken_apart(void **state)
         assert_int_equal(a.count - before, count == BUNDLE_MESSAGES_MAX ? count : 0);
     }
     assert_int_equal(w.router.metrics.refused[FROM_MQTT][STATUS_INVALID_MESSAGE], 1);
+    assert_non_null(strstr(w.queue[w.queued - 1].payload, "1 to 64 messages in `messages`"));
 }
 
 /* The broker delivers once more what it is not sure of. */
@@ -816,6 +818,25 @@ static void what_comes_back_is_known_once(void **state)
         check_story(rows[i].name, "b heard", &heard, rows[i].heard);
         ROW(rows[i].name, w.router.echo_bytes == 0);
     }
+}
+
+/* Past its bound an echo is not kept, and what comes back is read as anybody's. */
+static void no_more_is_kept_than_there_is_room_for(void **state)
+{
+    (void)state;
+    static char say[13000];
+    size_t heard = b.count, most = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        int head = snprintf(say, sizeof say, "{\"type\":\"sealed\",\"to\":\"b\",\"data\":\"");
+        memset(say + head, 'A', 12000);
+        strcpy(say + head + 12000, "\"}");
+        world_say(&w, &a, say);
+        router_flush(&w.router, w.now);
+        most = w.router.echo_bytes > most ? w.router.echo_bytes : most;
+    }
+    assert_true(most <= ECHO_BYTES_MAX && most > ECHO_BYTES_MAX - 13000);
+    world_settle(&w);
+    assert_int_equal(b.count - heard, 100);
 }
 
 /* Whoever of the two ends first, nothing of it is kept. */
@@ -932,6 +953,7 @@ int main(void)
         TEST(too_many_are_not_taken_apart),
         TEST(a_bundle_that_comes_again_is_dropped),
         TEST(what_comes_back_is_known_once),
+        TEST(no_more_is_kept_than_there_is_room_for),
         TEST(what_is_on_its_way_to_who_ends_is_forgotten),
         TEST(what_waits_at_the_end_is_released),
         TEST(a_bundle_is_no_larger_than_a_message),
