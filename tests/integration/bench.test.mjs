@@ -86,3 +86,22 @@ test("bench: the README has the numbers of the published run", () => {
     }));
     assert.deepEqual(rows, published);
 });
+
+/* Of a number its first digits, the rest cut off: what is said is not more than was measured. */
+const about = (value, step) => (Math.floor(value / step) * step).toLocaleString("en");
+
+test("bench: and so do its sentences", () => {
+    const { table, start } = JSON.parse(readText("tests/bench/published/bench.json"));
+    const of = (figure, name) => ["sigbridge", "room-server"].map((candidate) => table[figure][candidate][name]);
+    const [joins, joinsOther] = of("storm-rooms", "joinsPerSecond");
+    const [heard, heardOther] = of("fanout", "messagesPerSecond");
+    const [pair, pairOther] = of("idle-5000-in-2", "bytesPerSession").map((bytes) => (bytes / 1024).toFixed(1));
+    const readme = readText("README.md");
+    for (const words of [
+        `Joins: ${about(joins, 100)} a second, each recorded (${about(joinsOther, 100)}).`,
+        `${about(heard, 10_000)} deliveries a second (${about(heardOther, 1000)}).`,
+        `in rooms of two it takes ${pair} KiB (${pairOther})`,
+        `${start.readyMs.toFixed(0)} ms with the embedded broker, ${(start.retainedMs / 1000).toFixed(1)} s with 50,000 devices`,
+    ])
+        assert.ok(readme.includes(words), `the README should say: ${words}`);
+});
